@@ -75,11 +75,7 @@ impl<D> Timestamp<D> {
 
     /// Nanoseconds within the second, 0..1e9.
     #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "0..1e9 fits"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "0..1e9 fits")]
     pub const fn subsec_ns(self) -> u32 {
         self.ns.rem_euclid(NS_PER_S) as u32
     }

@@ -1,0 +1,363 @@
+//! What the engine wants done: values the driver turns into system calls.
+//!
+//! Every driver matches on [`Output`] without a wildcard, so a new kind cannot be forgotten, and
+//! empties the queue after every input before it delivers the next.
+
+use crate::event::Event;
+use crate::ids::{SocketKey, Ticket};
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use timewright_time::{Raw, Seconds, Timestamp};
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() {
+            Self::V4
+        } else {
+            Self::V6
+        }
+    }
+}
+
+/// What a socket is for; the driver derives binding and options (`ntp-engine.md` 8.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketRole {
+    /// The server socket of a family, bound to `port` and `bindaddress`; also used by peers and
+    /// broadcasts, and by clients if `acquisitionport` equals `port`.
+    Server(Family),
+    /// A client socket connected to one source, with a random port, for one exchange.
+    Client(SocketAddr),
+    /// The one unconnected client socket of a family, bound to `acquisitionport`.
+    SharedClient(Family),
+}
+
+/// A packet's bytes, held inline: no allocation on the way out.
+#[derive(Clone, Copy)]
+pub struct PacketBuf {
+    len: u16,
+    bytes: [u8; Self::CAPACITY],
+}
+
+impl PacketBuf {
+    /// The longest NTP packet (`ntp-engine.md` 1.1).
+    pub const CAPACITY: usize = 1140;
+
+    /// A copy of `bytes`, or `None` if they are too many.
+    #[must_use]
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        let mut buf = Self {
+            len: u16::try_from(bytes.len()).ok()?,
+            bytes: [0; Self::CAPACITY],
+        };
+        buf.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(buf)
+    }
+
+    /// The packet.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+}
+
+impl fmt::Debug for PacketBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PacketBuf({} bytes)", self.len)
+    }
+}
+
+/// Who stamped a packet, worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StampSource {
+    /// Read by the daemon at its wake-up.
+    Daemon,
+    /// The kernel's software time stamp.
+    Kernel,
+    /// The network card's.
+    Hardware,
+}
+
+impl StampSource {
+    /// The letter of `measurements.log` and `ntpdata`.
+    #[must_use]
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Daemon => 'D',
+            Self::Kernel => 'K',
+            Self::Hardware => 'H',
+        }
+    }
+}
+
+/// When a packet was received or sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PacketStamp {
+    /// The time.
+    pub time: Timestamp<Raw>,
+    /// Who made it.
+    pub source: StampSource,
+    /// Time the frame took to receive, known for hardware stamps only.
+    pub rx_duration: Seconds,
+    /// Correction by network devices along the path plus `rx_duration`; zero if unknown.
+    pub net_correction: Seconds,
+}
+
+impl PacketStamp {
+    /// A stamp without corrections.
+    #[must_use]
+    pub const fn new(time: Timestamp<Raw>, source: StampSource) -> Self {
+        Self {
+            time,
+            source,
+            rx_duration: Seconds::ZERO,
+            net_correction: Seconds::ZERO,
+        }
+    }
+}
+
+/// A received datagram, valid during one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// The socket it arrived on.
+    pub socket: SocketKey,
+    /// Who sent it.
+    pub remote: SocketAddr,
+    /// Our address it was sent to, if the system told.
+    pub local: Option<IpAddr>,
+    /// Index of the interface it arrived on; 0 if unknown.
+    pub interface: u32,
+    /// The payload.
+    pub bytes: &'a [u8],
+    /// When it arrived.
+    pub stamp: PacketStamp,
+}
+
+/// A late transmit time stamp from the error queue: the looped-back payload and its destination.
+#[derive(Clone, Copy, Debug)]
+pub struct TxStamp<'a> {
+    /// The socket it was sent from.
+    pub socket: SocketKey,
+    /// Where it was sent.
+    pub remote: SocketAddr,
+    /// The payload as sent.
+    pub bytes: &'a [u8],
+    /// When it left.
+    pub stamp: PacketStamp,
+}
+
+/// A file the engine has content for; the driver knows the paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// `driftfile`.
+    Drift,
+    /// A file in `dumpdir`, by name; `None` as content removes it.
+    Dump(String),
+}
+
+/// The append-only logs of the `log` directive (`daemon-and-files.md` 12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogFile {
+    /// `measurements.log`.
+    Measurements,
+    /// `statistics.log`.
+    Statistics,
+    /// `tracking.log`.
+    Tracking,
+    /// `selection.log`.
+    Selection,
+    /// `refclocks.log`.
+    Refclocks,
+    /// `rtc.log`.
+    Rtc,
+    /// `tempcomp.log`.
+    Tempcomp,
+}
+
+/// Which answers a name lookup may give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FamilyFilter {
+    /// Either family.
+    Any,
+    /// Only this one.
+    Only(Family),
+}
+
+/// Where a control message came from, so that the reply finds its way back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControlOrigin {
+    /// A UDP command socket.
+    Udp {
+        /// The client.
+        remote: SocketAddr,
+        /// Our address it used.
+        local: Option<IpAddr>,
+    },
+    /// The Unix command socket; the bytes name the client's socket path.
+    Unix {
+        /// Path of the client's socket.
+        path: Vec<u8>,
+    },
+}
+
+/// Why the daemon ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// As asked, status 0.
+    Done,
+    /// Without having reached its purpose, status 1.
+    Failed,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Open a socket; a failure is reported with `handle_send_error`.
+    OpenSocket {
+        /// The engine's name for it.
+        key: SocketKey,
+        /// What it is for.
+        role: SocketRole,
+    },
+    /// Close a socket.
+    CloseSocket {
+        /// Which.
+        key: SocketKey,
+    },
+    /// Send a datagram.
+    Send {
+        /// From which socket.
+        key: SocketKey,
+        /// Where to.
+        to: SocketAddr,
+        /// From which of our addresses; `None` lets the system choose.
+        from: Option<IpAddr>,
+        /// The interface to use; 0 lets the system choose.
+        interface: u32,
+        /// The payload.
+        packet: PacketBuf,
+        /// Whether a transmit time stamp is wanted.
+        stamp: bool,
+    },
+    /// Look a name up; the answer goes to `handle_resolved`.
+    Resolve {
+        /// Names this lookup.
+        ticket: Ticket,
+        /// The host name.
+        name: String,
+        /// Families wanted.
+        families: FamilyFilter,
+    },
+    /// Find out whether a UDP socket can be connected to each address; the answer goes to
+    /// `handle_completed`.
+    ProbeRoutes {
+        /// Names this probe.
+        ticket: Ticket,
+        /// The addresses.
+        addresses: Vec<SocketAddr>,
+    },
+    /// Replace a file by new content, whole or not at all; `None` removes it.
+    WriteFile {
+        /// Names this write, if its outcome is owed.
+        ticket: Option<Ticket>,
+        /// Which file.
+        file: FileKind,
+        /// Its new content.
+        content: Option<String>,
+    },
+    /// A message for the log.
+    Log(Event),
+    /// A line for one of the `log` files, without its newline.
+    LogRecord {
+        /// Which file.
+        file: LogFile,
+        /// The line.
+        line: String,
+    },
+    /// A reply to a control message.
+    ControlReply {
+        /// Whom to answer.
+        to: ControlOrigin,
+        /// The reply.
+        bytes: Vec<u8>,
+    },
+    /// The daemon is ready: tell the service manager and the waiting parent, then call
+    /// `handle_ready`.
+    Ready,
+    /// All sources have been started: load dump files if asked, then remove them.
+    SourcesStarted,
+    /// Read the source directories again; the sources found go to `apply_sources`, the outcome to
+    /// `handle_completed`.
+    ReloadSources {
+        /// Names this reload.
+        ticket: Ticket,
+    },
+    /// Read the key file again; the outcome goes to `handle_completed`.
+    Rekey {
+        /// Names this work.
+        ticket: Ticket,
+    },
+    /// Close and reopen all log files.
+    CycleLogs,
+    /// Read the temperature sensor; the answer goes to `handle_temperature`.
+    ReadTemperature,
+    /// Send mail (`mailonchange`).
+    Mail {
+        /// The message, headers included.
+        message: String,
+    },
+    /// End.
+    Quit(Exit),
+}
+
+/// The outputs of one input, first in first out.
+#[derive(Debug, Default)]
+pub struct OutputQueue {
+    queue: VecDeque<Output>,
+}
+
+impl OutputQueue {
+    /// An empty queue.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, output: Output) {
+        self.queue.push_back(output);
+    }
+
+    /// Adds a log message.
+    pub fn log(&mut self, event: Event) {
+        self.push(Output::Log(event));
+    }
+
+    /// Takes the oldest.
+    pub fn pop(&mut self) -> Option<Output> {
+        self.queue.pop_front()
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}

@@ -1,0 +1,1 @@
+//! (module documentation comes with its first code)
