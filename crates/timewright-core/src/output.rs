@@ -6,7 +6,6 @@
 use crate::event::Event;
 use crate::ids::{SocketKey, Ticket};
 use std::collections::VecDeque;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use timewright_time::{Raw, Seconds, Timestamp};
 
@@ -41,41 +40,6 @@ pub enum SocketRole {
     Client(SocketAddr),
     /// The one unconnected client socket of a family, bound to `acquisitionport`.
     SharedClient(Family),
-}
-
-/// A packet's bytes, held inline: no allocation on the way out.
-#[derive(Clone, Copy)]
-pub struct PacketBuf {
-    len: u16,
-    bytes: [u8; Self::CAPACITY],
-}
-
-impl PacketBuf {
-    /// The longest NTP packet (`ntp-engine.md` 1.1).
-    pub const CAPACITY: usize = 1140;
-
-    /// A copy of `bytes`, or `None` if they are too many.
-    #[must_use]
-    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
-        let mut buf = Self {
-            len: u16::try_from(bytes.len()).ok()?,
-            bytes: [0; Self::CAPACITY],
-        };
-        buf.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(buf)
-    }
-
-    /// The packet.
-    #[must_use]
-    pub fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
-    }
-}
-
-impl fmt::Debug for PacketBuf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PacketBuf({} bytes)", self.len)
-    }
 }
 
 /// Who stamped a packet, worst first.
@@ -246,7 +210,7 @@ pub enum Output {
         /// The interface to use; 0 lets the system choose.
         interface: u32,
         /// The payload.
-        packet: PacketBuf,
+        packet: Vec<u8>,
         /// Whether a transmit time stamp is wanted.
         stamp: bool,
     },

@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn class_timers_keep_their_separation() {
         let mut timers = Timers::new();
-        for i in 0..4 {
+        for i in 0..4u32 {
             timers.arm_spread(
                 Timer::Transmit(SourceId(i)),
                 Class::Client,
@@ -197,10 +197,8 @@ mod tests {
                 &mut NoRandomness,
             );
         }
-        for (i, want) in [10.2, 10.4, 10.6, 10.8].into_iter().enumerate() {
-            let due = timers
-                .deadline(Timer::Transmit(SourceId(i as u32)))
-                .unwrap();
+        for (i, want) in (0..).zip([10.2, 10.4, 10.6, 10.8]) {
+            let due = timers.deadline(Timer::Transmit(SourceId(i))).unwrap();
             assert!((due - at(want)).0.abs() < 1e-6, "{i}: {due:?}");
         }
     }
