@@ -1,0 +1,17 @@
+//! Linux system calls for timewright behind safe functions.
+//!
+//! This is the only crate of the workspace with `unsafe` code: one function per system call, the
+//! smallest block, a safe signature with owned descriptors. It decides nothing; what a refusal
+//! means is the caller's affair. Everything goes through the C library (no inline system calls),
+//! so that programs can be run under an interposing simulator, and every optional call may fail.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod clock;
+mod cvt;
+pub mod frame;
+pub mod names;
+pub mod net;
+pub mod poll;
+pub mod random;
+
+pub use cvt::error_text;

@@ -1,0 +1,132 @@
+//! Host names to addresses and back, by the C library's resolver. Both calls block.
+
+use crate::net::address::RawAddress;
+use std::ffi::{CStr, CString};
+use std::net::{IpAddr, SocketAddr};
+
+/// Which answers a lookup may give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Families {
+    /// Both families.
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// Why a lookup gave nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookupError {
+    /// The name server may answer later.
+    Temporary,
+    /// There is no such name, or it has no address of the wanted family.
+    Permanent,
+}
+
+/// Owns the list `getaddrinfo` returned.
+struct AddressList(*mut libc::addrinfo);
+
+impl Drop for AddressList {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from getaddrinfo and is freed once.
+        unsafe { libc::freeaddrinfo(self.0) };
+    }
+}
+
+/// The addresses of a host name (or of an address in text form), in the resolver's order, without
+/// duplicates.
+///
+/// # Errors
+/// Whether trying again later makes sense.
+pub fn lookup(name: &str, families: Families) -> Result<Vec<IpAddr>, LookupError> {
+    let name = CString::new(name).map_err(|_| LookupError::Permanent)?;
+    // SAFETY: an all-zero addrinfo is a valid set of hints.
+    let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
+    hints.ai_family = match families {
+        Families::Any => libc::AF_UNSPEC,
+        Families::V4 => libc::AF_INET,
+        Families::V6 => libc::AF_INET6,
+    };
+    hints.ai_socktype = libc::SOCK_DGRAM;
+    let mut head = std::ptr::null_mut();
+    // SAFETY: the name is terminated, the hints are valid and `head` receives a list on success.
+    let result = unsafe {
+        libc::getaddrinfo(
+            name.as_ptr(),
+            std::ptr::null(),
+            &raw const hints,
+            &raw mut head,
+        )
+    };
+    match result {
+        0 => {}
+        libc::EAI_AGAIN => return Err(LookupError::Temporary),
+        _ => return Err(LookupError::Permanent),
+    }
+    let list = AddressList(head);
+    let mut found = Vec::new();
+    let mut next = list.0;
+    // SAFETY: `next` is null or an element of the list owned by `list`.
+    while let Some(info) = unsafe { next.as_ref() } {
+        // SAFETY: ai_addr points to ai_addrlen bytes of address, or is null.
+        let address = unsafe { RawAddress::copy_from(info.ai_addr, info.ai_addrlen) };
+        if let Some(address) = address.to_inet() {
+            let wanted = match families {
+                Families::Any => true,
+                Families::V4 => address.is_ipv4(),
+                Families::V6 => address.is_ipv6(),
+            };
+            if wanted && !found.contains(&address.ip()) {
+                found.push(address.ip());
+            }
+        }
+        next = info.ai_next;
+    }
+    if found.is_empty() {
+        Err(LookupError::Permanent)
+    } else {
+        Ok(found)
+    }
+}
+
+/// The host name of an address, if the resolver knows one.
+#[must_use]
+pub fn reverse(address: IpAddr) -> Option<String> {
+    let raw = RawAddress::from_inet(SocketAddr::new(address, 0));
+    let mut host: [libc::c_char; 1025] = [0; 1025];
+    // SAFETY: the address is valid for its length and the buffer for the length passed.
+    let result = unsafe {
+        libc::getnameinfo(
+            raw.as_ptr(),
+            raw.len(),
+            host.as_mut_ptr(),
+            crate::cvt::socklen(host.len()),
+            std::ptr::null_mut(),
+            0,
+            libc::NI_NAMEREQD,
+        )
+    };
+    if result != 0 {
+        return None;
+    }
+    // SAFETY: the successful call terminated the name within the buffer.
+    let name = unsafe { CStr::from_ptr(host.as_ptr()) };
+    Some(name.to_str().ok()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_in_text_form_need_no_name_server() {
+        let found = lookup("192.0.2.7", Families::Any).unwrap();
+        assert_eq!(found, ["192.0.2.7".parse::<IpAddr>().unwrap()]);
+        assert_eq!(
+            lookup("192.0.2.7", Families::V6),
+            Err(LookupError::Permanent)
+        );
+        assert_eq!(lookup("a\0b", Families::Any), Err(LookupError::Permanent));
+    }
+}

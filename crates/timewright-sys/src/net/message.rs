@@ -1,0 +1,285 @@
+//! Sending one datagram and receiving a batch, with their control messages.
+
+use super::Socket;
+use super::address::RawAddress;
+use super::control::{self, Aligned, Builder, Parsed, RECEIVE_SPACE};
+use crate::cvt::{check, check_len};
+use std::io;
+use std::mem::zeroed;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// Datagrams received with one call.
+pub const BATCH: usize = 16;
+
+/// [`BATCH`] as the kernel wants it.
+const BATCH_COUNT: libc::c_uint = 16;
+const _: () = assert!(BATCH_COUNT as usize == BATCH);
+
+/// Longest payload that is received whole; NTP packets and control requests are shorter.
+pub const PAYLOAD_MAX: usize = 2048;
+
+/// Time stamps of a datagram by the kernel and the network card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamps {
+    /// Software stamp, ns since 1970 of the system clock.
+    pub kernel: Option<i64>,
+    /// Hardware stamp, ns of the card's own clock.
+    pub hardware: Option<i64>,
+    /// The interface that made the hardware stamp; 0 if unknown.
+    pub interface: u32,
+    /// Length of the frame the stamp belongs to; 0 if unknown.
+    pub frame_length: u32,
+}
+
+/// The other end of a received datagram.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An Internet address.
+    Inet(SocketAddr),
+    /// The path of a Unix socket; empty if it has none.
+    Unix(Vec<u8>),
+    /// Not told (error queue messages), or an unusable address.
+    Unknown,
+}
+
+/// Where a datagram goes.
+#[derive(Clone, Copy, Debug)]
+pub enum Destination<'a> {
+    /// To what the socket is connected to.
+    Connected,
+    /// To an Internet address.
+    Inet(SocketAddr),
+    /// To the path of a Unix socket.
+    Unix(&'a [u8]),
+}
+
+/// A datagram to send.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// The payload.
+    pub bytes: &'a [u8],
+    /// Where to.
+    pub to: Destination<'a>,
+    /// From which of our addresses; `None` lets the kernel choose.
+    pub from: Option<IpAddr>,
+    /// Through which interface, only with `from`; 0 lets the kernel choose.
+    pub interface: u32,
+    /// Time-stamping flags for this datagram alone ([`super::stamping`]).
+    pub stamp_flags: Option<u32>,
+}
+
+impl<'a> Outgoing<'a> {
+    /// A plain datagram.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8], to: Destination<'a>) -> Self {
+        Self {
+            bytes,
+            to,
+            from: None,
+            interface: 0,
+            stamp_flags: None,
+        }
+    }
+}
+
+/// One datagram of a [`Batch`].
+#[derive(Debug)]
+pub struct Received<'a> {
+    /// The payload; of error queue messages the frame as sent.
+    pub bytes: &'a [u8],
+    /// Who sent it.
+    pub from: Peer,
+    /// Our address it was sent to.
+    pub local: Option<IpAddr>,
+    /// The interface it arrived on; 0 if unknown.
+    pub interface: u32,
+    /// When it arrived or left.
+    pub stamps: Stamps,
+    /// For error queue messages: true if this is a time stamp and not a network error.
+    pub is_stamp: bool,
+    /// Payload or control data were cut, or descriptors came along: not to be trusted.
+    pub damaged: bool,
+}
+
+/// Buffers for receiving up to [`BATCH`] datagrams with one call; made once and used again.
+pub struct Batch {
+    slots: Vec<Slot>,
+    filled: usize,
+}
+
+struct Slot {
+    payload: Vec<u8>,
+    control: Aligned<RECEIVE_SPACE>,
+    address: RawAddress,
+    payload_len: usize,
+    parsed: Parsed,
+    damaged: bool,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Batch {
+    /// Empty buffers.
+    #[must_use]
+    pub fn new() -> Self {
+        let slots = (0..BATCH)
+            .map(|_| Slot {
+                payload: vec![0; PAYLOAD_MAX],
+                control: Aligned([0; RECEIVE_SPACE]),
+                address: RawAddress::empty(),
+                payload_len: 0,
+                parsed: Parsed::default(),
+                damaged: false,
+            })
+            .collect();
+        Self { slots, filled: 0 }
+    }
+
+    /// Receives what is waiting, up to [`BATCH`] datagrams, without blocking; returns how many.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing waits; a pending network error of the socket.
+    pub fn receive(&mut self, socket: &Socket) -> io::Result<usize> {
+        self.receive_from(socket, 0)
+    }
+
+    /// Receives from the socket's error queue (transmit time stamps, network errors).
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing waits.
+    pub fn receive_errors(&mut self, socket: &Socket) -> io::Result<usize> {
+        self.receive_from(socket, libc::MSG_ERRQUEUE)
+    }
+
+    fn receive_from(&mut self, socket: &Socket, flags: libc::c_int) -> io::Result<usize> {
+        self.filled = 0;
+        // SAFETY: all-zero bytes are a valid iovec and a valid mmsghdr.
+        let mut parts: [libc::iovec; BATCH] = unsafe { zeroed() };
+        // SAFETY: as above.
+        let mut headers: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
+        for ((slot, part), header) in self.slots.iter_mut().zip(&mut parts).zip(&mut headers) {
+            slot.address = RawAddress::empty();
+            part.iov_base = slot.payload.as_mut_ptr().cast();
+            part.iov_len = slot.payload.len();
+            header.msg_hdr.msg_name = slot.address.as_mut_ptr().cast();
+            header.msg_hdr.msg_namelen = slot.address.len();
+            header.msg_hdr.msg_iov = part;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = slot.control.0.as_mut_ptr().cast();
+            header.msg_hdr.msg_controllen = slot.control.0.len();
+        }
+        // SAFETY: every header points to buffers owned by `self.slots` and to `parts`, all alive
+        // during the call, with their true lengths; the count is that of the array.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.fd.as_raw_fd(),
+                headers.as_mut_ptr(),
+                BATCH_COUNT,
+                flags | libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+            )
+        };
+        let count = usize::try_from(check(count)?).unwrap_or(0).min(BATCH);
+        for (slot, header) in self.slots.iter_mut().zip(&headers).take(count) {
+            slot.take(header);
+        }
+        self.filled = count;
+        Ok(count)
+    }
+
+    /// The datagrams of the last call.
+    pub fn messages(&self) -> impl Iterator<Item = Received<'_>> {
+        self.slots.iter().take(self.filled).map(Slot::received)
+    }
+
+    /// One datagram of the last call.
+    #[must_use]
+    pub fn message(&self, index: usize) -> Option<Received<'_>> {
+        let slot = self.slots.get(..self.filled)?.get(index)?;
+        Some(slot.received())
+    }
+}
+
+impl Slot {
+    fn take(&mut self, header: &libc::mmsghdr) {
+        self.payload_len = (header.msg_len as usize).min(self.payload.len());
+        self.address.set_len(header.msg_hdr.msg_namelen);
+        let used = header.msg_hdr.msg_controllen.min(self.control.0.len());
+        self.parsed = control::parse(self.control.0.get(..used).unwrap_or_default());
+        let cut = libc::MSG_TRUNC | libc::MSG_CTRUNC;
+        self.damaged = header.msg_hdr.msg_flags & cut != 0 || !self.parsed.descriptors.is_empty();
+        for fd in self.parsed.descriptors.drain(..) {
+            // SAFETY: the kernel has just installed this descriptor for us and nobody else knows it.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
+    }
+
+    fn received(&self) -> Received<'_> {
+        let from = match self.address.to_inet() {
+            Some(address) if self.address.len() > 0 => Peer::Inet(address),
+            _ => match self.address.to_path() {
+                Some(path) => Peer::Unix(path),
+                None => Peer::Unknown,
+            },
+        };
+        Received {
+            bytes: self.payload.get(..self.payload_len).unwrap_or_default(),
+            from,
+            local: self.parsed.local,
+            interface: self.parsed.interface,
+            stamps: self.parsed.stamps,
+            // SO_EE_ORIGIN_TIMESTAMPING. A simulator may leave the extended error out.
+            is_stamp: matches!(self.parsed.error_origin, None | Some(4)),
+            damaged: self.damaged,
+        }
+    }
+}
+
+impl Socket {
+    /// Sends one datagram.
+    ///
+    /// # Errors
+    /// What the kernel says; nothing was sent.
+    pub fn send_message(&self, out: &Outgoing<'_>) -> io::Result<usize> {
+        let address = match out.to {
+            Destination::Connected => None,
+            Destination::Inet(address) => Some(RawAddress::from_inet(address)),
+            Destination::Unix(path) => Some(RawAddress::from_path(path)?),
+        };
+        let mut control = Builder::new();
+        if let Some(from) = out.from {
+            control.push_packet_info(from, out.interface);
+        }
+        if let Some(flags) = out.stamp_flags {
+            control.push_timestamping(flags);
+        }
+        let mut part = libc::iovec {
+            // The kernel only reads through this pointer.
+            iov_base: out.bytes.as_ptr().cast_mut().cast(),
+            iov_len: out.bytes.len(),
+        };
+        // SAFETY: all-zero bytes are a valid msghdr.
+        let mut header: libc::msghdr = unsafe { zeroed() };
+        header.msg_iov = &raw mut part;
+        header.msg_iovlen = 1;
+        if let Some(address) = &address {
+            header.msg_name = address.as_ptr().cast_mut().cast();
+            header.msg_namelen = address.len();
+        }
+        let bytes = control.bytes_mut();
+        if !bytes.is_empty() {
+            header.msg_control = bytes.as_mut_ptr().cast();
+            header.msg_controllen = bytes.len();
+        }
+        // SAFETY: the header points to the payload, address and control data, all alive here and
+        // with their true lengths; sendmsg writes to none of them.
+        check_len(unsafe {
+            libc::sendmsg(self.fd.as_raw_fd(), &raw const header, libc::MSG_NOSIGNAL)
+        })
+    }
+}
