@@ -1,0 +1,288 @@
+//! From a history of samples to an estimate: the interface, and the regression behind it.
+//!
+//! The regression (`discipline.md` 5.5, 5.6) weighs samples by their distance, corrects for an
+//! asymmetric network path and fits a line to as many of the newest samples as one line
+//! describes.
+
+use super::history::{History, Stored};
+use super::regression::{best, median, second_slope};
+use super::source_stats::StatsConfig;
+use super::tables::student_t;
+use std::fmt;
+use timewright_time::{Cooked, FreqRatio, Seconds, Timestamp};
+
+/// Frequency error assumed while nothing is known.
+pub const WORST_FREQ: FreqRatio = FreqRatio(2000e-6);
+
+/// Standard deviation assumed while nothing is known.
+pub const WORST_STD_DEV: Seconds = Seconds(4.0);
+
+const MIN_SKEW: f64 = 1e-12;
+const MAX_SKEW: f64 = 100.0;
+const MIN_STD_DEV_S: f64 = 1e-9;
+
+/// Largest asymmetry of the delay that can be: all of it in one direction.
+const MAX_ASYMMETRY: f64 = 0.5;
+/// An asymmetry has to be this large, this many times in a row and with the same sign, to be
+/// corrected.
+const MIN_ASYMMETRY: f64 = 0.45;
+const MIN_ASYMMETRY_RUN: i32 = 10;
+/// Longest run of large asymmetries that is counted.
+pub(super) const MAX_ASYMMETRY_RUN: i32 = 1000;
+
+/// Standard deviation per distance between the median and the shortest sample.
+const SD_TO_DISTANCE: f64 = 0.7;
+
+/// What is known about the local clock from one source; positive means fast.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// Whether offset and frequency are estimates at all, not just assumptions.
+    pub valid: bool,
+    /// The time the offset is for; zero without samples.
+    pub time: Timestamp<Cooked>,
+    /// Offset of the local clock from the source at `time`.
+    pub offset: Seconds,
+    /// Standard deviation of `offset`.
+    pub offset_sd: Seconds,
+    /// Frequency error of the local clock.
+    pub freq: FreqRatio,
+    /// Standard deviation of `freq`.
+    pub freq_sd: FreqRatio,
+    /// Error bound of `freq`.
+    pub skew: FreqRatio,
+    /// Standard deviation of the samples.
+    pub std_dev: Seconds,
+    /// Runs of residuals of equal sign.
+    pub runs: usize,
+    /// Estimated or configured asymmetry of the delay, -0.5..=0.5.
+    pub asymmetry: f64,
+}
+
+impl Estimate {
+    /// What is assumed without samples.
+    pub const UNKNOWN: Self = Self {
+        valid: false,
+        time: Timestamp::ZERO,
+        offset: Seconds::ZERO,
+        offset_sd: WORST_STD_DEV,
+        freq: FreqRatio::ZERO,
+        freq_sd: WORST_FREQ,
+        skew: WORST_FREQ,
+        std_dev: WORST_STD_DEV,
+        runs: 0,
+        asymmetry: 0.0,
+    };
+
+    /// Offset expected at `at`.
+    #[must_use]
+    pub fn predict(&self, at: Timestamp<Cooked>) -> Seconds {
+        self.offset + (at - self.time) * self.freq
+    }
+
+    /// Follows a change of the clock at `when` (`discipline.md` 5.8).
+    pub fn slew(&mut self, when: Timestamp<Cooked>, dfreq: FreqRatio, doffset: Seconds) {
+        let (time, delta) = self.time.adjusted(when, dfreq.0, doffset.0);
+        self.time = time;
+        self.offset += delta;
+        self.freq = FreqRatio((self.freq.0 - dfreq.0) / (1.0 - dfreq.0));
+    }
+}
+
+/// What an update found, beyond the estimate.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Update {
+    /// How many of the oldest current samples no longer belong to the estimate.
+    pub obsolete: usize,
+    /// Change of the frequency in units of its former error bound.
+    pub stress: f64,
+}
+
+/// Turns a history of samples into an estimate.
+pub trait Estimator: fmt::Debug {
+    /// Takes in the history after its newest sample was added, or after it was loaded whole.
+    /// `None` if it allows no estimate.
+    fn update(&mut self, history: &History) -> Option<Update>;
+
+    /// What is known now.
+    fn estimate(&self) -> &Estimate;
+
+    /// Follows a change of the clock.
+    fn slew(&mut self, when: Timestamp<Cooked>, dfreq: FreqRatio, doffset: Seconds);
+
+    /// Adds `by` to the estimated offset.
+    fn correct_offset(&mut self, by: Seconds);
+
+    /// Back to knowing nothing.
+    fn reset(&mut self);
+
+    /// The state a dump file keeps: the run of large asymmetries of one sign.
+    fn asymmetry_run(&self) -> i32;
+
+    /// Takes that state over after [`Estimator::reset`].
+    fn restore(&mut self, asymmetry_run: i32);
+}
+
+/// Weighted linear regression over an adaptive number of samples.
+#[derive(Clone, Debug)]
+pub struct RegressionEstimator {
+    config: StatsConfig,
+    estimate: Estimate,
+    asymmetry_run: i32,
+}
+
+impl RegressionEstimator {
+    /// An estimator that knows nothing.
+    #[must_use]
+    pub const fn new(config: StatsConfig) -> Self {
+        Self {
+            config,
+            estimate: Estimate::UNKNOWN,
+            asymmetry_run: 0,
+        }
+    }
+
+    /// Variances of the current samples by how far they are: one for the nearest.
+    fn weights(&self, samples: &[Stored]) -> Vec<f64> {
+        let distances: Vec<f64> = samples
+            .iter()
+            .map(|s| 0.5 * s.peer_delay + s.peer_dispersion)
+            .collect();
+        let shortest = distances.iter().copied().fold(f64::INFINITY, f64::min);
+        let middle = median(&distances).unwrap_or(shortest);
+        let precision = self.config.precision.0;
+        let sd = ((middle - shortest) / SD_TO_DISTANCE)
+            .min(shortest)
+            .max(precision);
+        let near = shortest + precision;
+        distances
+            .iter()
+            .map(|&distance| {
+                let beyond = if distance > near {
+                    (distance - near) / sd
+                } else {
+                    0.0
+                };
+                (1.0 + beyond) * (1.0 + beyond)
+            })
+            .collect()
+    }
+
+    /// Takes the part of the offsets out that an asymmetric path explains (`discipline.md` 5.6).
+    fn correct_asymmetry(&mut self, history: &History, times: &[f64], offsets: &mut [f64]) {
+        let fixed = self.config.asymmetry;
+        if fixed == 0.0 {
+            return;
+        }
+        let shortest = if self.config.min_delay.0 > 0.0 {
+            self.config.min_delay.0
+        } else {
+            history.min_delay().unwrap_or_default().0
+        };
+        let excess: Vec<f64> = history
+            .all()
+            .iter()
+            .map(|s| s.peer_delay - shortest)
+            .collect();
+        if fixed.abs() <= MAX_ASYMMETRY {
+            self.estimate.asymmetry = fixed;
+        } else if !self.estimate_asymmetry(times, &excess, offsets) {
+            return;
+        }
+        for (offset, excess) in offsets.iter_mut().zip(&excess) {
+            *offset -= self.estimate.asymmetry * excess;
+        }
+    }
+
+    /// Whether an asymmetry has shown itself for long enough; updates it if so.
+    fn estimate_asymmetry(&mut self, times: &[f64], excess: &[f64], offsets: &[f64]) -> bool {
+        let run = &mut self.asymmetry_run;
+        let asymmetry = match second_slope(times, excess, offsets) {
+            Some(slope) if slope * f64::from(*run) >= 0.0 => slope,
+            _ => {
+                self.estimate.asymmetry = 0.0;
+                *run = 0;
+                return false;
+            }
+        };
+        if asymmetry <= -MIN_ASYMMETRY && *run > -MAX_ASYMMETRY_RUN {
+            *run -= 1;
+        } else if asymmetry >= MIN_ASYMMETRY && *run < MAX_ASYMMETRY_RUN {
+            *run += 1;
+        }
+        if run.abs() < MIN_ASYMMETRY_RUN {
+            return false;
+        }
+        self.estimate.asymmetry = asymmetry.clamp(-MAX_ASYMMETRY, MAX_ASYMMETRY);
+        true
+    }
+}
+
+impl Estimator for RegressionEstimator {
+    fn update(&mut self, history: &History) -> Option<Update> {
+        let newest = history.newest().copied();
+        let newest_time = newest.map_or(Timestamp::ZERO, |s| s.time);
+        let times: Vec<f64> = history
+            .all()
+            .iter()
+            .map(|s| (s.time - newest_time).0)
+            .collect();
+        let mut offsets: Vec<f64> = history.all().iter().map(|s| s.offset).collect();
+        let weights = self.weights(history.current());
+        self.correct_asymmetry(history, &times, &mut offsets);
+
+        let estimate = &mut self.estimate;
+        let Some(fit) = best(&times, &offsets, &weights, self.config.min_samples) else {
+            *estimate = Estimate {
+                time: newest_time,
+                offset: Seconds(newest.map_or(0.0, |s| s.offset)),
+                freq: estimate.freq,
+                asymmetry: estimate.asymmetry,
+                ..Estimate::UNKNOWN
+            };
+            return None;
+        };
+        let slope_sd = fit.line.slope_sd;
+        let stress = (estimate.freq.0 - fit.line.slope).abs() / estimate.skew.0;
+        *estimate = Estimate {
+            valid: true,
+            time: newest_time,
+            offset: Seconds(fit.line.intercept),
+            offset_sd: Seconds(fit.line.intercept_sd),
+            freq: FreqRatio(fit.line.slope),
+            freq_sd: FreqRatio(slope_sd.clamp(MIN_SKEW, MAX_SKEW)),
+            skew: FreqRatio((slope_sd * student_t(fit.dof)).clamp(MIN_SKEW, MAX_SKEW)),
+            std_dev: Seconds(fit.line.variance.sqrt().max(MIN_STD_DEV_S)),
+            runs: fit.runs,
+            asymmetry: estimate.asymmetry,
+        };
+        Some(Update {
+            obsolete: fit.start,
+            stress,
+        })
+    }
+
+    fn estimate(&self) -> &Estimate {
+        &self.estimate
+    }
+
+    fn slew(&mut self, when: Timestamp<Cooked>, dfreq: FreqRatio, doffset: Seconds) {
+        self.estimate.slew(when, dfreq, doffset);
+    }
+
+    fn correct_offset(&mut self, by: Seconds) {
+        self.estimate.offset += by;
+    }
+
+    fn reset(&mut self) {
+        self.estimate = Estimate::UNKNOWN;
+        self.asymmetry_run = 0;
+    }
+
+    fn asymmetry_run(&self) -> i32 {
+        self.asymmetry_run
+    }
+
+    fn restore(&mut self, asymmetry_run: i32) {
+        self.asymmetry_run = asymmetry_run.clamp(-MAX_ASYMMETRY_RUN, MAX_ASYMMETRY_RUN);
+    }
+}
