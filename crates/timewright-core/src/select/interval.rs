@@ -1,5 +1,7 @@
 //! Intersection of offset intervals: where do most sources agree? (`discipline.md` 6.5, step 4)
 
+use std::cmp::Ordering;
+
 /// The offsets a source allows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Interval {
@@ -59,7 +61,9 @@ pub(super) fn intersect(intervals: &[Interval]) -> Intersection {
         .iter()
         .flat_map(|i| [(i.lo, LOW, i.trusted), (i.hi, HIGH, i.trusted)])
         .collect();
-    ends.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    // Not `total_cmp`: zeros of either sign are equal here, and no end is a NaN.
+    let by_value = |a: f64, b: f64| a.partial_cmp(&b).unwrap_or(Ordering::Equal);
+    ends.sort_by(|a, b| by_value(a.0, b.0).then(a.1.cmp(&b.1)));
 
     let mut found = Intersection::default();
     let (mut depth, mut best) = (0usize, 0usize);
@@ -112,7 +116,7 @@ mod tests {
     fn the_deepest_overlap_wins() {
         /// Name, intervals, most agreeing, total, intersection.
         type Case<'a> = (&'a str, &'a [(f64, f64, bool)], usize, usize, (f64, f64));
-        let cases: [Case<'_>; 6] = [
+        let cases: [Case<'_>; 7] = [
             ("one", &[(1.0, 2.0, false)], 1, 1, (1.0, 2.0)),
             (
                 "two of three",
@@ -142,6 +146,7 @@ mod tests {
                 1,
                 (0.0, 1.0),
             ),
+            ("zeros", &[(0.0, -0.0, false)], 1, 1, (0.0, 0.0)),
             ("none", &[], 0, 0, (0.0, 0.0)),
         ];
         for (name, list, agreeing, total, ends) in cases {

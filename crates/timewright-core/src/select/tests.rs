@@ -1,143 +1,150 @@
-//! Selection as a whole: golden runs, statuses, options, dumps.
+//! Selection as a whole.
+
+mod behaviour;
+mod dumps;
+mod golden_runs;
+mod random;
 
 use super::*;
 use crate::stats::StatsConfig;
-use crate::stats::golden::{Golden, assert_close};
 
-const PRECISION: Seconds = Seconds(1e-7);
+const START_S: i64 = 1_700_000_000;
 
-fn golden_setup(node: &Golden) -> SourceSetup {
-    let kind = match node.text("type").as_str() {
-        "ntp" => SourceKind::Ntp,
-        _ => SourceKind::Refclock,
-    };
-    SourceSetup {
-        kind,
-        ref_id: node.int("ref_id"),
-        name: SourceName::refclock("TEST"),
-        authenticated: false,
-        options: SelectOptions::from_bits(node.int("options")),
-        max_unreachable: node.int("maxunreach"),
-        stats: StatsConfig::new(6, node.int("maxsamples"), PRECISION)
-            .with_path(Seconds::ZERO, node.float("asymmetry")),
+/// A selector with a clock, and what it said.
+struct Bench {
+    selector: Selector,
+    cx: SelectContext,
+    out: Vec<SelectAction>,
+}
+
+/// A source under test.
+#[derive(Clone, Copy)]
+struct Probe {
+    kind: SourceKind,
+    options: &'static str,
+    authenticated: bool,
+    active: bool,
+}
+
+const NTP: Probe = Probe {
+    kind: SourceKind::Ntp,
+    options: "",
+    authenticated: false,
+    active: true,
+};
+
+const REFCLOCK: Probe = Probe {
+    kind: SourceKind::Refclock,
+    ..NTP
+};
+
+fn options(letters: &str) -> SelectOptions {
+    SelectOptions {
+        noselect: letters.contains('N'),
+        prefer: letters.contains('P'),
+        trust: letters.contains('T'),
+        require: letters.contains('R'),
     }
 }
 
-fn golden_sample(node: &Golden) -> Sample {
-    Sample {
-        time: node.time("time"),
-        offset: Seconds(node.float("offset")),
-        peer_delay: Seconds(node.float("peer_delay")),
-        peer_dispersion: Seconds(node.float("peer_dispersion")),
-        root_delay: Seconds(node.float("root_delay")),
-        root_dispersion: Seconds(node.float("root_dispersion")),
-    }
-}
-
-#[test]
-fn golden_selections_are_reproduced() {
-    for (c, case) in Golden::read("selection").cases().iter().enumerate() {
-        let mut selector = Selector::new(SelectConfig {
-            min_sources: case.count("minsources"),
-            auth_mode: AuthSelectMode::Ignore,
-            ..SelectConfig::default()
-        });
-        for (i, node) in case.children("sources").iter().enumerate() {
-            let id = SourceId(u32::try_from(i).unwrap());
-            assert!(selector.add(id, golden_setup(node)));
-            selector.set_local_ref_id(id, case.int("local_refid"));
-        }
-        for (e, event) in case.children("events").iter().enumerate() {
-            let cx = SelectContext {
-                now: event.time("now"),
+impl Bench {
+    fn new(config: SelectConfig) -> Self {
+        Self {
+            selector: Selector::new(config),
+            cx: SelectContext {
+                now: Timestamp::from_parts(START_S, 0),
                 normal_mode: true,
-                orphan_stratum: case.int("orphan_stratum"),
-            };
-            for (d, step) in event.children("do").iter().enumerate() {
-                run_step(
-                    &mut selector,
-                    step,
-                    &cx,
-                    &format!("case {c} event {e} do {d}"),
-                );
+                orphan_stratum: 16,
+            },
+            out: Vec::new(),
+        }
+    }
+
+    /// With sources numbered from 0.
+    fn with(config: SelectConfig, probes: &[Probe]) -> Self {
+        let mut bench = Self::new(config);
+        for (i, probe) in (0..).zip(probes) {
+            bench.add(i, probe);
+        }
+        bench
+    }
+
+    fn add(&mut self, i: u32, probe: &Probe) {
+        let added = self.selector.add(
+            SourceId(i),
+            SourceSetup {
+                kind: probe.kind,
+                ref_id: 0x0A00_0001 + i,
+                name: match probe.kind {
+                    SourceKind::Ntp => {
+                        SourceName::ntp(&format!("10.0.0.{}", i + 1), &format!("ntp{i}.test"))
+                    }
+                    SourceKind::Refclock => SourceName::refclock("PPS"),
+                },
+                authenticated: probe.authenticated,
+                options: options(probe.options),
+                max_unreachable: 100_000,
+                stats: StatsConfig::new(6, 0, Seconds(1e-7)),
+            },
+        );
+        assert!(added, "{i} is a new id");
+        self.selector.set_active(SourceId(i), probe.active);
+    }
+
+    /// One answered poll: the local clock is `fast` seconds fast of source `i`, give or take
+    /// `error`. The sample is of now.
+    fn poll(&mut self, i: u32, fast: f64, error: f64) {
+        let Self { selector, cx, out } = self;
+        let id = SourceId(i);
+        selector.update_reachability(id, true, cx, out);
+        selector.update_status(id, 1, Leap::Normal, false, out);
+        let sample = Sample {
+            time: cx.now,
+            offset: Seconds(-fast),
+            peer_delay: Seconds(error),
+            peer_dispersion: Seconds(1e-7),
+            root_delay: Seconds(error),
+            root_dispersion: Seconds(error / 2.0),
+        };
+        selector.accumulate(id, sample, false, out);
+        selector.select(cx, Some(id), out);
+    }
+
+    /// Time passes.
+    fn wait(&mut self, s: f64) {
+        self.cx.now += Seconds(s);
+    }
+
+    /// `rounds` of answered polls 16 s apart, source i being `fast[i]` with an error of 10 ms.
+    fn rounds(&mut self, rounds: usize, fast: &[f64]) {
+        for round in 0..rounds {
+            self.wait(16.0);
+            for (i, fast) in (0..).zip(fast) {
+                let jitter = if round % 2 == 0 { 1e-6 } else { -1e-6 };
+                self.poll(i, fast + jitter, 0.01);
             }
         }
     }
-}
 
-fn run_step(selector: &mut Selector, step: &Golden, cx: &SelectContext, at: &str) {
-    let id = SourceId(step.int("src"));
-    let reach = step.flag("reach");
-    let mut out = Vec::new();
-    selector.update_reachability(id, reach, cx, &mut out);
-    if reach {
-        let leap = Leap::from_bits(step.int("leap"));
-        selector.update_status(id, step.int("stratum"), leap, false, &mut out);
-        selector.accumulate(id, golden_sample(&step.child("sample")), false, &mut out);
-        selector.select(cx, Some(id), &mut out);
-    } else {
-        selector.select(cx, None, &mut out);
+    /// An unanswered poll of source `i`.
+    fn miss(&mut self, i: u32) {
+        self.selector
+            .update_reachability(SourceId(i), false, &self.cx, &mut self.out);
     }
-    let sources = &selector.sources;
-    let letters: String = sources.iter().map(|s| s.status.letter()).collect();
-    assert_eq!(letters, step.text("letters"), "{at}");
-    for (i, source) in sources.iter().enumerate() {
-        let at = format!("{at} source {i}");
-        for (key, got) in [
-            ("distant", source.distant),
-            ("updates", source.updates),
-            ("bad", source.bad),
-            ("vote", u32::from(source.leap_vote)),
-        ] {
-            let want: u32 = step.child(key).element(i).as_int();
-            assert_eq!(got, want, "{at} {key}");
-        }
-        assert_close(
-            source.score,
-            step.floats("score")[i],
-            0.0,
-            &format!("{at} score"),
-        );
-        if matches!(source.status, Status::NoSelect | Status::BadStats) {
-            continue;
-        }
-        for (key, got) in [
-            ("lo", source.seen.lo),
-            ("hi", source.seen.hi),
-            ("root_distance", source.seen.root_distance),
-        ] {
-            let want = step.child(key).element(i).as_float();
-            assert_close(got.0, want, 1e-15, &format!("{at} {key}"));
-        }
-    }
-    let unsynchronised = out.contains(&SelectAction::Unsynchronised);
-    assert_eq!(unsynchronised, step.flag("unsync"), "{at}");
-    let update = out.iter().rev().find_map(|action| match action {
-        SelectAction::UpdateReference(update) => Some(update),
-        _ => None,
-    });
-    assert_eq!(update.is_some(), step.has("ref"), "{at}");
-    if let Some(update) = update {
-        check_update(update, &step.child("ref"), at);
-    }
-}
 
-#[track_caller]
-fn check_update(got: &ReferenceUpdate, want: &Golden, at: &str) {
-    assert_eq!(got.stratum, want.int::<u8>("stratum"), "{at}");
-    assert_eq!(got.leap as u8, want.int::<u8>("leap"), "{at}");
-    assert_eq!(got.combined, want.count("combined"), "{at}");
-    assert_eq!(got.ref_id, want.int::<u32>("ref_id"), "{at}");
-    assert_eq!(got.ref_time, want.time("ref_time"), "{at}");
-    for (key, got) in [
-        ("offset", got.offset.0),
-        ("offset_sd", got.offset_sd.0),
-        ("freq", got.freq.0),
-        ("freq_sd", got.freq_sd.0),
-        ("skew", got.skew.0),
-        ("root_delay", got.root_delay.0),
-        ("root_dispersion", got.root_dispersion.0),
-    ] {
-        assert_close(got, want.float(key), 1e-15, &format!("{at} ref {key}"));
+    fn letters(&self) -> String {
+        let sources = self.selector.sources.iter();
+        sources.map(|source| source.status.letter()).collect()
+    }
+
+    /// The messages since the last call.
+    fn messages(&mut self) -> Vec<String> {
+        let texts = self.out.iter().filter_map(|action| match action {
+            SelectAction::Log(event) => Some(event.to_string()),
+            _ => None,
+        });
+        let texts = texts.collect();
+        self.out.clear();
+        texts
     }
 }
