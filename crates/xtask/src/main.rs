@@ -1,0 +1,58 @@
+//! Repository automation: `cargo xtask COMMAND`.
+//!
+//! Everything a developer or the continuous integration types is here, in Rust, instead of in a
+//! drawer of shell files. Nothing in here sets the clock of the machine it runs on.
+
+#![forbid(unsafe_code)]
+
+mod arrows;
+mod demo;
+mod licences;
+mod peers;
+mod shell;
+mod suite;
+mod system;
+mod tools;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND [ARGUMENTS]
+
+  demo              run a server and a client on loopback; no root, no network, clock untouched
+  test [STEP]...    run every check and test, or only the named steps (`test --list` names them)
+  system [FILTER]   process tests in network namespaces (root), those whose name has FILTER
+  arrows            check the direction of the dependencies and where unsafe code may be
+  licences          check licences, origins and bans of the dependencies against deny.toml
+  peers             fetch and unpack the other implementations the tests talk to
+";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["demo"] => demo::run(),
+        ["test", steps @ ..] => suite::run(steps),
+        ["system", rest @ ..] => system::run(rest),
+        ["arrows"] => arrows::check(),
+        ["licences"] => licences::check(),
+        ["peers"] => peers::fetch().map(|peers| println!("{peers}")),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => bail!("unknown command `{}`\n\n{USAGE}", words.join(" ")),
+    }
+}
