@@ -1,0 +1,157 @@
+//! The test harness's hand inside a host: sends bytes and says what came back, or stands between a
+//! control client and a daemon.
+//!
+//! ```text
+//! probe udp ADDRESS:PORT [MILLISECONDS]      hexadecimal lines in, hexadecimal replies out
+//! probe unix PATH OWN-PATH [MILLISECONDS]    the same on a Unix datagram socket
+//! probe replay PATH DAEMON-PATH              answers equal control requests with the first reply
+//! ```
+//!
+//! A line without a reply within the time is answered by `-`. A line `=N` repeats the next one N
+//! times without waiting for replies.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, Write};
+use std::net::UdpSocket;
+use std::os::unix::net::UnixDatagram;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use system_tests::{hex, unhex};
+
+/// Offsets in control packets: the client's fresh number in a request and its copy in a reply.
+const REQUEST_SEQUENCE: std::ops::Range<usize> = 8..12;
+const REPLY_SEQUENCE: std::ops::Range<usize> = 16..20;
+/// The number of the transmission, which differs between equal requests as well.
+const REQUEST_ATTEMPT: std::ops::Range<usize> = 6..8;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["udp", to, rest @ ..] => udp(to, rest),
+        ["unix", to, own, rest @ ..] => unix(to, own, rest),
+        ["replay", own, daemon] => replay(own, daemon),
+        _ => Err(io::Error::other("usage: probe udp|unix|replay ...")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("probe: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn patience(rest: &[&str]) -> Option<Duration> {
+    let milliseconds = rest
+        .first()
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(500);
+    Some(Duration::from_millis(milliseconds))
+}
+
+fn udp(to: &str, rest: &[&str]) -> io::Result<()> {
+    let any = if to.starts_with('[') {
+        "[::]:0"
+    } else {
+        "0.0.0.0:0"
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(to)?;
+    socket.set_read_timeout(patience(rest))?;
+    exchange(|bytes| socket.send(bytes), |buffer| socket.recv(buffer))
+}
+
+fn unix(to: &str, own: &str, rest: &[&str]) -> io::Result<()> {
+    let socket = UnixDatagram::bind(own)?;
+    socket.set_read_timeout(patience(rest))?;
+    let outcome = exchange(
+        |bytes| socket.send_to(bytes, to),
+        |buffer| socket.recv(buffer),
+    );
+    std::fs::remove_file(own)?;
+    outcome
+}
+
+fn exchange(
+    send: impl Fn(&[u8]) -> io::Result<usize>,
+    receive: impl Fn(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let mut repeat = 0_u32;
+    for line in io::stdin().lock().lines() {
+        let line = line?;
+        if let Some(count) = line.strip_prefix('=') {
+            repeat = count.parse().map_err(io::Error::other)?;
+            continue;
+        }
+        let bytes = unhex(&line).ok_or_else(|| io::Error::other("not hexadecimal"))?;
+        if repeat > 0 {
+            for _ in 0..repeat {
+                // A refused or full socket is the daemon's business, not an end of the test.
+                let _ = send(&bytes);
+            }
+            repeat = 0;
+            continue;
+        }
+        let mut buffer = [0; 65536];
+        let reply = send(&bytes).and_then(|_| receive(&mut buffer));
+        match reply {
+            Ok(length) => writeln!(stdout, "{}", hex(buffer.get(..length).unwrap_or_default()))?,
+            Err(_) => writeln!(stdout, "-")?,
+        }
+    }
+    Ok(())
+}
+
+/// Forwards control requests, and answers those already seen from memory, so that two clients read
+/// the very same state of a daemon.
+fn replay(own: &str, daemon: &str) -> io::Result<()> {
+    let socket = UnixDatagram::bind(own)?;
+    let upstream_path = format!("{own}.up");
+    let upstream = UnixDatagram::bind(&upstream_path)?;
+    upstream.connect(daemon)?;
+    upstream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let mut known: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    let mut buffer = [0; 65536];
+    println!("ready");
+    loop {
+        let (length, client) = socket.recv_from(&mut buffer)?;
+        let Some(client) = client.as_pathname() else {
+            continue;
+        };
+        let request = buffer.get(..length).unwrap_or_default().to_vec();
+        let mut key = request.clone();
+        let mut sequence = [0; 4];
+        let (Some(number), Some(_)) = (request.get(REQUEST_SEQUENCE), key.get(REQUEST_ATTEMPT))
+        else {
+            continue;
+        };
+        sequence.copy_from_slice(number);
+        for range in [REQUEST_SEQUENCE, REQUEST_ATTEMPT] {
+            if let Some(bytes) = key.get_mut(range) {
+                bytes.fill(0);
+            }
+        }
+        if !known.contains_key(&key) {
+            upstream.send(&request)?;
+            if let Ok(length) = upstream.recv(&mut buffer) {
+                known.insert(
+                    key.clone(),
+                    buffer.get(..length).unwrap_or_default().to_vec(),
+                );
+            }
+        }
+        if let Some(reply) = known.get(&key) {
+            let mut reply = reply.clone();
+            if let Some(bytes) = reply.get_mut(REPLY_SEQUENCE) {
+                bytes.copy_from_slice(&sequence);
+            }
+            // The client may have given up meanwhile.
+            let _ = socket.send_to(&reply, client);
+        }
+    }
+}

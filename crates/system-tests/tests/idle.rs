@@ -1,0 +1,2 @@
+//! Process tests.
+#![forbid(unsafe_code)]

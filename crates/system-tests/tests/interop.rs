@@ -1,0 +1,291 @@
+//! Other implementations as our servers, our clients and our control clients.
+
+#![forbid(unsafe_code)]
+
+use system_tests::{Host, Lab, Process, Tracking, csv, seconds, source_states, wait_for};
+
+/// Long enough for four `iburst` samples of any implementation on a busy machine.
+const SYNCHRONISED: std::time::Duration = seconds(45);
+
+const SERVER: &str = "allow 192.168.0.0/16\nlocal stratum 5\n";
+const CLIENT: &str = "server 192.168.163.131 iburst\n";
+
+#[track_caller]
+fn wait_until_selected(client: &Host) {
+    wait_for("the server's selection", SYNCHRONISED, || {
+        (source_states(client) == [("^*".to_owned(), "192.168.163.131".to_owned())]).then_some(())
+    });
+}
+
+/// `daemon` and `client` name the programs that play the two parts.
+#[track_caller]
+fn check_client_follows_server(daemon: &str, client: &str, options: &str) {
+    let lab = Lab::new();
+    let (server, host) = lab.server_and_client();
+    let _server = server.daemon(daemon, "", SERVER);
+    let _client = host.daemon(
+        client,
+        "",
+        &format!("server 192.168.163.131 iburst {options}\n"),
+    );
+    wait_until_selected(&host);
+    let tracking = Tracking::of(&host).expect("an answer");
+    assert_eq!(
+        (tracking.stratum, tracking.reference_id.as_str()),
+        (6, "C0A8A383")
+    );
+    assert_eq!(tracking.leap, "Normal");
+    // Both read the same clock, so what is measured is what the two programs get wrong.
+    assert!(tracking.system_time.abs() < 1e-3, "{tracking:?}");
+}
+
+#[test]
+fn our_client_follows_debians_server() {
+    check_client_follows_server("debian-chronyd", "chronyd", "");
+}
+
+#[test]
+fn debians_client_follows_our_server() {
+    check_client_follows_server("chronyd", "debian-chronyd", "");
+}
+
+#[test]
+fn our_client_follows_our_server() {
+    check_client_follows_server("chronyd", "chronyd", "");
+}
+
+/// Interleaved mode shows in the reports once a second exchange has taken place.
+#[track_caller]
+fn check_interleaved(daemon: &str, client: &str) {
+    let lab = Lab::new();
+    let (server, host) = lab.server_and_client();
+    let _server = server.daemon(daemon, "", SERVER);
+    let _client = host.daemon(
+        client,
+        "",
+        "server 192.168.163.131 iburst xleave minpoll 0 maxpoll 0\n",
+    );
+    wait_for("an interleaved exchange", SYNCHRONISED, || {
+        let rows = csv(&host, "ntpdata");
+        (rows.first()?.get(26)? == "Yes").then_some(())
+    });
+    wait_until_selected(&host);
+}
+
+#[test]
+fn our_client_and_debians_server_interleave() {
+    check_interleaved("debian-chronyd", "chronyd");
+}
+
+#[test]
+fn debians_client_and_our_server_interleave() {
+    check_interleaved("chronyd", "debian-chronyd");
+}
+
+#[test]
+fn every_protocol_version_is_spoken_with_debians_server() {
+    for version in 1..=4 {
+        check_client_follows_server("debian-chronyd", "chronyd", &format!("version {version}"));
+    }
+}
+
+#[test]
+fn every_protocol_version_is_understood_from_debians_client() {
+    for version in 1..=4 {
+        check_client_follows_server("chronyd", "debian-chronyd", &format!("version {version}"));
+    }
+}
+
+#[test]
+fn a_symmetric_key_is_shared_with_debians_chronyd() {
+    let keys = "1 MD5 ASCII:abcdefghijkl\n2 SHA1 HEX:0123456789ABCDEF0123456789ABCDEF01234567\n";
+    for (daemon, client) in [("chronyd", "debian-chronyd"), ("debian-chronyd", "chronyd")] {
+        for key in [1, 2] {
+            let lab = Lab::new();
+            let (server, host) = lab.server_and_client();
+            for host in [&server, &host] {
+                host.write("/etc/chrony.keys", keys);
+                host.must("chmod 640 /etc/chrony.keys");
+            }
+            let keyfile = "keyfile /etc/chrony.keys\n";
+            let _server = server.daemon(daemon, "", &format!("{SERVER}{keyfile}"));
+            let config = format!("server 192.168.163.131 iburst key {key}\n{keyfile}");
+            let _client = host.daemon(client, "", &config);
+            wait_until_selected(&host);
+            let rows = csv(&host, "authdata");
+            assert_eq!(rows[0][1..3], ["SK".to_owned(), key.to_string()]);
+        }
+    }
+}
+
+/// ntpsec's ntpd, told not to touch the clock.
+fn ntpd(host: &Host, config: &str) -> Process {
+    host.write(
+        "/etc/ntp.conf",
+        format!("disable ntp\nrestrict default\nrestrict 127.0.0.1\n{config}"),
+    );
+    host.spawn("ntpd -n -g -c /etc/ntp.conf -p /run/ntpd.pid")
+}
+
+#[test]
+fn our_client_follows_ntpsecs_server() {
+    let lab = Lab::new();
+    let (server, host) = lab.server_and_client();
+    let _server = ntpd(&server, "tos orphan 5 orphanwait 1\n");
+    let _client = host.chronyd("server 192.168.163.131 iburst minpoll 1 maxpoll 2\n");
+    wait_until_selected(&host);
+    let tracking = Tracking::of(&host).expect("an answer");
+    assert!(tracking.system_time.abs() < 1e-3, "{tracking:?}");
+}
+
+#[test]
+fn ntpsecs_client_follows_our_server() {
+    let lab = Lab::new();
+    let (server, host) = lab.server_and_client();
+    let _server = server.chronyd(SERVER);
+    let _client = ntpd(&host, "server 192.168.163.131 iburst\n");
+    // refid and stratum of the peer, and the tally code before it, from ntpq's table.
+    let line = wait_for("ntpd's selection of our server", SYNCHRONISED, || {
+        let table = host.shell("/usr/bin/python3 /mnt/bin/ntpq -pn").stdout;
+        table
+            .lines()
+            .find(|line| line.starts_with("*192.168.163.131"))
+            .map(str::to_owned)
+    });
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[1], "127.127.1.1", "{line}");
+    assert_eq!(words[2], "5", "{line}");
+    let offset_ms: f64 = words[8].parse().expect("a number");
+    assert!(offset_ms.abs() < 1.0, "{line}");
+}
+
+/// Two control clients read the same replies of one daemon and must print the same.
+#[track_caller]
+fn check_both_clients_print_the_same(daemon: &str) {
+    let lab = Lab::new();
+    let (server, host) = lab.server_and_client();
+    let _server = server.chronyd(SERVER);
+    let _client = host.daemon(
+        daemon,
+        "",
+        &format!("{CLIENT}allow\nserver 192.168.163.199 offline noselect key 3\n"),
+    );
+    wait_for("the server's selection", SYNCHRONISED, || {
+        source_states(&host)
+            .iter()
+            .any(|(state, _)| state == "^*")
+            .then_some(())
+    });
+    // One client of ours in the list that `clients` prints.
+    let _ = server.shell("ntpdate -q 192.168.163.132");
+    let mut replay = host.spawn("probe replay /run/chrony/replay.sock /run/chrony/chronyd.sock");
+    wait_for("the replaying socket", seconds(5), || {
+        replay.stdout().contains("ready").then_some(())
+    });
+    assert!(!replay.has_ended());
+    for report in [
+        "tracking",
+        "sources",
+        "sources -v",
+        "sources -a",
+        "sourcestats",
+        "sourcestats -v",
+        "selectdata",
+        "authdata",
+        "authdata -v",
+        "activity",
+        "clients",
+        "clients -k",
+        "smoothing",
+        "manual list",
+        "rtcdata",
+        "sourcename 192.168.163.131",
+        "waitsync 1",
+        "accheck 192.168.1.1",
+        "accheck 10.0.0.1",
+        "cmdaccheck 127.0.0.1",
+        "foo",
+    ] {
+        for options in ["", "-n", "-c"] {
+            let ask = |client: &str| {
+                host.shell(&format!(
+                    "{client} -h /run/chrony/replay.sock {options} {report}"
+                ))
+            };
+            let (ours, debians) = (ask("chronyc"), ask("debian-chronyc"));
+            assert_eq!(ours, debians, "{options} {report}");
+        }
+    }
+}
+
+#[test]
+fn our_and_debians_control_clients_print_the_same_about_our_daemon() {
+    check_both_clients_print_the_same("chronyd");
+}
+
+#[test]
+fn our_and_debians_control_clients_print_the_same_about_debians_daemon() {
+    check_both_clients_print_the_same("debian-chronyd");
+}
+
+#[test]
+fn ntpdate_takes_our_servers_time() {
+    let lab = Lab::new();
+    let (server, host) = lab.server_and_client();
+    let _server = server.chronyd(SERVER);
+    let printed = host.shell("ntpdate -q host131").ok();
+    assert!(printed.contains("192.168.163.131"), "{printed}");
+}
+
+/// Captures NTP on the server's side while `work` runs and returns what tshark says of each packet.
+fn dissect(server: &Host, work: impl FnOnce()) -> Vec<String> {
+    let mut capture = server.spawn("tshark -q -i eth0 -f 'udp port 123' -w /mnt/work/packets");
+    wait_for("tshark's first word", seconds(20), || {
+        capture.stderr().contains("Capturing on").then_some(())
+    });
+    // The message comes just before the capture is open; a packet of our own shows that it is.
+    wait_for("an open capture", seconds(20), || {
+        let _ = server.shell_with_input("probe udp 192.168.163.132:123 10", "00\n");
+        let size = std::fs::metadata(server.path("/mnt/work/packets")).map_or(0, |file| file.len());
+        (size > 400).then_some(())
+    });
+    work();
+    capture.signal("INT");
+    let _ = capture.wait(seconds(20));
+    let fields = "-T fields -E separator=, -e _ws.malformed -e _ws.expert.message -e ntp.flags.vn -e ntp.flags.mode -e ntp.stratum";
+    let table = server
+        .shell(&format!(
+            "tshark -r /mnt/work/packets -Y 'udp.length >= 56' {fields}"
+        ))
+        .ok();
+    table.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn tshark_finds_nothing_malformed_in_what_we_send() {
+    for options in ["version 1", "version 2", "version 3", "version 4", "xleave"] {
+        let lab = Lab::new();
+        let (server, host) = lab.server_and_client();
+        let _server = server.chronyd(SERVER);
+        let packets = dissect(&server, || {
+            let config = format!("server 192.168.163.131 iburst minpoll 0 maxpoll 0 {options}\n");
+            let _client = host.chronyd(&config);
+            wait_for("six exchanges", SYNCHRONISED, || {
+                let samples: u32 = csv(&host, "sourcestats").first()?.get(1)?.parse().ok()?;
+                (samples >= 6).then_some(())
+            });
+        });
+        let version = options.strip_prefix("version ").unwrap_or("4");
+        for (what, mode, stratum) in [("requests", "3", "0"), ("replies", "4", "5")] {
+            let expected = format!(",,{version},{mode},{stratum}");
+            let count = packets.iter().filter(|line| **line == expected).count();
+            assert!(
+                count >= 4,
+                "{options}: {count} {what} like {expected} in {packets:#?}"
+            );
+        }
+        for line in &packets {
+            assert!(line.starts_with(",,"), "{options}: {line}");
+        }
+    }
+}
