@@ -16,6 +16,8 @@
 
 mod effect;
 mod frequency;
+pub mod jump;
+pub mod linux;
 pub mod model;
 mod null;
 pub mod precision;
