@@ -18,13 +18,18 @@ mod effect;
 mod frequency;
 pub mod jump;
 pub mod linux;
+pub mod manual;
 pub mod model;
 mod null;
 pub mod precision;
 mod scan;
 pub mod slew;
+pub mod smooth;
+pub mod tempcomp;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod vectors;
 
 pub use effect::{
     ChangeKind, ClockChange, Cx, DisciplineEvent, Effect, Effects, MailNotice, SmoothingCommand,
