@@ -152,22 +152,33 @@ impl Header {
     /// The header as sent; only the low three bits of the version fit.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
-        let mut bytes = [0; HEADER_LEN];
-        let parts: [&[u8]; 11] = [
-            &[self.leap.bits() << 6 | (self.version & 7) << 3 | self.mode.bits()],
-            &[self.stratum],
-            &self.poll.to_be_bytes(),
-            &self.precision.to_be_bytes(),
-            &self.root_delay.0.to_be_bytes(),
-            &self.root_dispersion.0.to_be_bytes(),
-            &self.refid.to_be_bytes(),
-            &self.reference.0.to_be_bytes(),
-            &self.originate.0.to_be_bytes(),
-            &self.receive.0.to_be_bytes(),
-            &self.transmit.0.to_be_bytes(),
+        let lvm = self.leap.bits() << 6 | (self.version & 7) << 3 | self.mode.bits();
+        let first = [
+            lvm,
+            self.stratum,
+            self.poll.cast_unsigned(),
+            self.precision.cast_unsigned(),
         ];
-        for (to, from) in bytes.iter_mut().zip(parts.into_iter().flatten()) {
-            *to = *from;
+        // Whole words at once: this runs for every packet served.
+        let words = [
+            u32::from_be_bytes(first),
+            self.root_delay.0,
+            self.root_dispersion.0,
+            self.refid,
+        ];
+        let stamps = [
+            self.reference.0,
+            self.originate.0,
+            self.receive.0,
+            self.transmit.0,
+        ];
+        let mut bytes = [0; HEADER_LEN];
+        let (short, long) = bytes.split_at_mut(4 * words.len());
+        for (to, word) in short.as_chunks_mut().0.iter_mut().zip(words) {
+            *to = word.to_be_bytes();
+        }
+        for (to, stamp) in long.as_chunks_mut().0.iter_mut().zip(stamps) {
+            *to = stamp.to_be_bytes();
         }
         bytes
     }
