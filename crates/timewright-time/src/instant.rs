@@ -151,8 +151,11 @@ impl MonoTime {
 /// Difference of two nanosecond counts in seconds: exact in integers, then rounded once.
 #[expect(clippy::cast_precision_loss, reason = "one rounding is the contract")]
 fn ns_difference(a: i64, b: i64) -> Seconds {
-    let d = i128::from(a) - i128::from(b);
-    Seconds(d as f64 / NS_PER_S as f64)
+    let d = match a.checked_sub(b) {
+        Some(d) => d as f64,
+        None => (i128::from(a) - i128::from(b)) as f64,
+    };
+    Seconds(d / NS_PER_S as f64)
 }
 
 /// `ns + span`, the part below a second truncated as the reference does
@@ -166,9 +169,10 @@ fn ns_add(ns: i64, span: Seconds) -> i64 {
     if span.0.is_nan() {
         return ns;
     }
-    let whole = span.0.trunc();
-    let sec = ns.div_euclid(NS_PER_S).saturating_add(whole as i64);
-    let nsec = (ns.rem_euclid(NS_PER_S) as f64 + 1e9 * (span.0 - whole)).trunc() as i64;
+    // Casts truncate towards zero, which is what is wanted.
+    let whole = span.0 as i64;
+    let sec = ns.div_euclid(NS_PER_S).saturating_add(whole);
+    let nsec = (ns.rem_euclid(NS_PER_S) as f64 + 1e9 * (span.0 - whole as f64)) as i64;
     sec.saturating_mul(NS_PER_S).saturating_add(nsec)
 }
 
