@@ -135,7 +135,8 @@ impl Effects {
 
 /// What an operation on the clock needs besides its arguments.
 pub struct Cx<'a> {
-    /// The time of the wake-up. Deadlines are counted from its `mono`.
+    /// The time of the wake-up. Deadlines are counted from its `mono`; a step moves its `raw`
+    /// along, so the caller takes it from here afterwards.
     pub now: Now,
     /// The adjustable clock.
     pub clock: &'a mut dyn Clock,
