@@ -15,3 +15,17 @@ pub struct SocketKey(pub u32);
 /// ([`crate::output::Output`] variants that carry one).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
+
+/// Hands out tickets, each once.
+#[derive(Debug, Default)]
+pub struct Tickets {
+    last: u64,
+}
+
+impl Tickets {
+    /// A new ticket.
+    pub fn issue(&mut self) -> Ticket {
+        self.last += 1;
+        Ticket(self.last)
+    }
+}

@@ -27,6 +27,8 @@ pub enum Timer {
     Transmit(SourceId),
     /// The end of waiting for a response: the client socket is closed.
     Receive(SourceId),
+    /// The end of waiting for a hardware transmit time stamp: the saved response is processed.
+    SavedResponse(SourceId),
     /// A broadcast destination's next packet, by its index in the configuration.
     Broadcast(u32),
     /// The slew in progress needs a new plan.
