@@ -4,6 +4,7 @@
 use super::{Leap, ReferenceEvent};
 use crate::discipline::Effects;
 use crate::rng::{self, Rng};
+use crate::server::snapshot;
 use timewright_time::{Cooked, FreqRatio, Seconds, Timestamp};
 
 /// Reference id of the local reference, 127.127.1.1.
@@ -193,9 +194,7 @@ impl LocalReference {
         let Some(config) = local else {
             return ReferenceData::unsynchronised(at);
         };
-        if !LOCAL_REF_TIME_AGE.contains(&(at - self.ref_time).0) {
-            self.ref_time = at - Seconds(1.0 + rng::uniform(rng));
-        }
+        self.renew_ref_time(at, rng);
         ReferenceData {
             at,
             synchronised: false,
@@ -206,6 +205,31 @@ impl LocalReference {
             root_delay: Seconds::ZERO,
             root_dispersion: Seconds::ZERO,
             dispersion_rate: FreqRatio::ZERO,
+        }
+    }
+
+    /// What the server needs to decide like [`LocalReference::data`], if enabled.
+    pub(crate) fn served(
+        &mut self,
+        at: Timestamp<Cooked>,
+        rng: &mut dyn Rng,
+    ) -> Option<snapshot::LocalReference> {
+        let config = self.config?;
+        self.renew_ref_time(at, rng);
+        Some(snapshot::LocalReference {
+            stratum: config.stratum,
+            distance: config.distance,
+            activate: config.activate,
+            activated: self.activated,
+            wait_synced: config.wait_synced,
+            wait_unsynced: config.wait_unsynced(),
+            ref_time: self.ref_time,
+        })
+    }
+
+    fn renew_ref_time(&mut self, at: Timestamp<Cooked>, rng: &mut dyn Rng) {
+        if !LOCAL_REF_TIME_AGE.contains(&(at - self.ref_time).0) {
+            self.ref_time = at - Seconds(1.0 + rng::uniform(rng));
         }
     }
 

@@ -18,6 +18,7 @@ mod fallback;
 pub mod leap;
 pub mod leapdb;
 pub mod local;
+mod served;
 pub mod tracking;
 mod update;
 

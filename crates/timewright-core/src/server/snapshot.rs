@@ -170,8 +170,7 @@ impl ServerSnapshot {
         let Some(local) = &self.local else {
             return false;
         };
-        // Exactly zero is the default: no condition.
-        let unconditional = local.activate.0.abs() < f64::MIN_POSITIVE;
+        let unconditional = local.activate <= Seconds::ZERO;
         let reached = match self.reference {
             ReferenceState::Synchronised { root_delay, .. } => {
                 root_delay * 0.5 + self.root_dispersion(at) < local.activate
