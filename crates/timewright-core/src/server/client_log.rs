@@ -516,5 +516,4 @@ fn ago_s(last: Ticks, now: Ticks) -> u32 {
 }
 
 #[cfg(test)]
-#[path = "client_log_tests.rs"]
 mod tests;

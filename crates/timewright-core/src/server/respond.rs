@@ -477,5 +477,4 @@ fn net_correction(stamp: &PacketStamp) -> NetCorrection {
 }
 
 #[cfg(test)]
-#[path = "respond_tests.rs"]
 mod tests;

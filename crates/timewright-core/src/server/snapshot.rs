@@ -338,5 +338,4 @@ impl SlewCount {
 }
 
 #[cfg(test)]
-#[path = "snapshot_tests.rs"]
 mod tests;

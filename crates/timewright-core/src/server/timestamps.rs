@@ -367,5 +367,4 @@ impl TimestampMap {
 }
 
 #[cfg(test)]
-#[path = "timestamps_tests.rs"]
 mod tests;
