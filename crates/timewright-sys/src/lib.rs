@@ -7,6 +7,7 @@
 
 pub mod clock;
 mod cvt;
+pub mod files;
 pub mod frame;
 pub mod names;
 pub mod net;

@@ -24,6 +24,9 @@ pub enum LookupError {
     Permanent,
 }
 
+/// Addresses taken from one answer; the rest is ignored.
+const ADDRESSES_MAX: usize = 16;
+
 /// Owns the list `getaddrinfo` returned.
 struct AddressList(*mut libc::addrinfo);
 
@@ -69,15 +72,23 @@ pub fn lookup(name: &str, families: Families) -> Result<Vec<IpAddr>, LookupError
     let mut next = list.0;
     // SAFETY: `next` is null or an element of the list owned by `list`.
     while let Some(info) = unsafe { next.as_ref() } {
-        // SAFETY: ai_addr points to ai_addrlen bytes of address, or is null.
-        let address = unsafe { RawAddress::copy_from(info.ai_addr, info.ai_addrlen) };
+        // The length follows from the family; not every resolver fills ai_addrlen in.
+        let len = match info.ai_family {
+            libc::AF_INET => size_of::<libc::sockaddr_in>(),
+            libc::AF_INET6 => size_of::<libc::sockaddr_in6>(),
+            _ => 0,
+        };
+        // SAFETY: ai_addr points to an address of the family ai_family, or is null.
+        let address = unsafe { RawAddress::copy_from(info.ai_addr, crate::cvt::socklen(len)) };
         if let Some(address) = address.to_inet() {
             let wanted = match families {
                 Families::Any => true,
                 Families::V4 => address.is_ipv4(),
                 Families::V6 => address.is_ipv6(),
             };
-            if wanted && !found.contains(&address.ip()) {
+            // An address with a scope is good on one link only and names nothing lasting.
+            let scoped = matches!(address, SocketAddr::V6(v6) if v6.scope_id() != 0);
+            if wanted && !scoped && found.len() < ADDRESSES_MAX && !found.contains(&address.ip()) {
                 found.push(address.ip());
             }
         }
