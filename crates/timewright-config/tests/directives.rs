@@ -2,7 +2,10 @@
 
 // Values are compared with the numbers they were written as.
 #![allow(clippy::float_cmp)]
-#![allow(clippy::indexing_slicing, reason = "predicates of tests, lengths are checked")]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "predicates of tests, lengths are checked"
+)]
 
 use std::collections::BTreeSet;
 use std::path::Path;

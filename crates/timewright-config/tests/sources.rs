@@ -276,6 +276,24 @@ fn spec(kind: SourceKind, text: &str) -> SourceSpec {
 }
 
 #[test]
+fn names_are_checked_when_a_source_is_added() {
+    for (name, valid) in [
+        ("ntp.example.org", true),
+        ("!", true),
+        ("é", false),
+        ("a\x01", false),
+    ] {
+        assert_eq!(
+            spec(SourceKind::Server, name).has_valid_name(),
+            valid,
+            "{name}"
+        );
+    }
+    let not_text = parse_source(SourceKind::Server, b"a\xff").unwrap();
+    assert!(!not_text.has_valid_name());
+}
+
+#[test]
 fn sources_have_an_order() {
     use SourceKind::{Peer, Pool, Server};
     let sorted = [

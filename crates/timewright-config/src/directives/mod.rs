@@ -167,7 +167,7 @@ pub fn find(name: &[u8]) -> Option<&'static Directive> {
     all().find(|row| row.name.as_bytes().eq_ignore_ascii_case(name))
 }
 
-/// Begins the rows of a section. Not a constructor but a closure over the section's name.
+/// The rows of one section: name, arguments, number of words, default, help, and what to do.
 macro_rules! rows {
     ($section:ident: $($name:literal $arguments:literal, $arity:expr, $default:literal, $help:literal,
         $apply:expr;)*) => {

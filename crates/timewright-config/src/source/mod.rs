@@ -324,6 +324,14 @@ impl SourceSpec {
         matches!(self.kind, SourceKind::Pool) && self.address.is_none()
     }
 
+    /// Whether the name consists of printable ASCII characters, as a source's must.
+    ///
+    /// It is checked when the source is added, not when the line is parsed.
+    #[must_use]
+    pub fn has_valid_name(&self) -> bool {
+        !self.name.is_empty() && self.name.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+
     /// Whether an address was given that the options `ipv4` and `ipv6` rule out.
     #[must_use]
     pub fn contradicts_family(&self) -> bool {

@@ -267,7 +267,7 @@ pub static OPTIONS: &[Row] = &[
     valued(
         "presend",
         "LOG2",
-        "100",
+        "",
         "Shortest polling interval at which a request is sent ahead.",
         |o, c| c.int_in(-32, 32).map(|v| o.presend = v),
     ),
