@@ -8,7 +8,9 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+mod command;
 pub mod discipline;
+pub mod engine;
 pub mod event;
 pub mod ids;
 pub mod output;

@@ -3,6 +3,7 @@
 //! Every driver matches on [`Output`] without a wildcard, so a new kind cannot be forgotten, and
 //! empties the queue after every input before it delivers the next.
 
+use crate::discipline::MailNotice;
 use crate::event::Event;
 use crate::ids::{SocketKey, Ticket};
 use std::collections::VecDeque;
@@ -259,7 +260,8 @@ pub enum Output {
     /// The daemon is ready: tell the service manager and the waiting parent, then call
     /// `handle_ready`.
     Ready,
-    /// All sources have been started: load dump files if asked, then remove them.
+    /// All sources are about to be started: load dump files if asked, remove them, then call
+    /// `handle_sources_started`.
     SourcesStarted,
     /// Read the source directories again; the sources found go to `apply_sources`, the outcome to
     /// `handle_completed`.
@@ -278,8 +280,8 @@ pub enum Output {
     ReadTemperature,
     /// Send mail (`mailonchange`).
     Mail {
-        /// The message, headers included.
-        message: String,
+        /// What to say; host name and local time are the driver's to add.
+        notice: MailNotice,
     },
     /// End.
     Quit(Exit),
@@ -306,6 +308,13 @@ impl OutputQueue {
     /// Adds a log message.
     pub fn log(&mut self, event: Event) {
         self.push(Output::Log(event));
+    }
+
+    /// Adds the log messages of typed events.
+    pub fn extend_log<E: Into<Event>>(&mut self, events: impl IntoIterator<Item = E>) {
+        for event in events {
+            self.log(event.into());
+        }
     }
 
     /// Takes the oldest.

@@ -292,6 +292,11 @@ impl ClientLog {
         (hash as usize).wrapping_mul(SLOT) & (self.records.len() - 1)
     }
 
+    /// Counts a request of a client that is not recorded (over the Unix socket).
+    pub fn count(&mut self, service: Service) {
+        bump(&mut self.totals.hits, service as usize);
+    }
+
     /// Counts a request and finds or makes the client's record; `None` with `noclientlog`.
     pub fn access(
         &mut self,

@@ -128,6 +128,47 @@ impl Default for SourceConfig {
     }
 }
 
+impl From<&timewright_config::SourceOptions> for SourceConfig {
+    /// The options as written; [`SourceConfig::effective`] moves them into their ranges.
+    fn from(options: &timewright_config::SourceOptions) -> Self {
+        let signed = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
+        Self {
+            minpoll: options.minpoll,
+            maxpoll: options.maxpoll,
+            offline: options.offline,
+            auto_offline: options.auto_offline,
+            iburst: options.iburst,
+            burst: options.burst,
+            xleave: options.xleave,
+            copy: options.copy,
+            presend: options.presend,
+            minstratum: options.minstratum.into(),
+            polltarget: signed(options.polltarget),
+            maxdelay: options.maxdelay,
+            maxdelayratio: options.maxdelayratio,
+            maxdelaydevratio: options.maxdelaydevratio,
+            maxdelayquant: options.maxdelayquant,
+            mindelay: options.mindelay,
+            asymmetry: options.asymmetry,
+            offset: Seconds(options.offset),
+            filter: options.filter,
+            minsamples: options.minsamples.map_or(-1, signed),
+            maxsamples: options.maxsamples.map_or(-1, signed),
+            maxunreach: signed(options.maxunreach),
+            version: options.version,
+            mono_root: options.extfields.mono_root,
+            net_correction: options.extfields.net_correction,
+            maxsources: options.maxsources,
+            select: SelectOptions {
+                noselect: options.select.noselect,
+                prefer: options.select.prefer,
+                trust: options.select.trust,
+                require: options.select.require,
+            },
+        }
+    }
+}
+
 impl SourceConfig {
     /// The options with every value moved into its range; peers lose what they have no use for.
     #[must_use]
