@@ -1,0 +1,262 @@
+//! A simulated system clock: an oscillator with errors, a frequency correction, steps.
+//!
+//! True time is the simulator's. Raw time gains `(1 + e(t)) (1 - f) - 1` on it, with the
+//! oscillator's error `e` and the correction `f` that the daemon set. Monotonic time is raw time
+//! without the steps. A random-walk frequency and its integral are drawn together and exactly
+//! for any interval, so the result does not depend on a step width.
+
+use crate::random::SimRng;
+use timewright_core::clock::{Clock, ClockError, ClockLimits};
+use timewright_time::{MonoTime, Now, Raw, Seconds, Timestamp};
+
+/// The errors of an oscillator and the start of its clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClockModel {
+    /// Offset at the start, seconds; positive means the clock is fast.
+    pub offset_s: f64,
+    /// Constant frequency error, ppm; positive means the clock gains.
+    pub freq_ppm: f64,
+    /// Random walk of the frequency, s/s per sqrt(s).
+    pub wander: f64,
+    /// Amplitude of a sinusoidal frequency error (temperature), ppm.
+    pub sine_ppm: f64,
+    /// Its period, seconds.
+    pub sine_period_s: f64,
+}
+
+/// A clock in the simulated world.
+#[derive(Clone, Debug)]
+pub struct SimClock {
+    model: ClockModel,
+    rng: SimRng,
+    true_ns: i64,
+    raw_ns: i64,
+    /// Raw time below a nanosecond, 0..1.
+    raw_fraction_ns: f64,
+    /// Steps so far: raw minus monotonic time.
+    stepped_ns: i64,
+    /// Frequency error of the random walk, s/s.
+    walk: f64,
+    correction_ppm: f64,
+    synchronised: bool,
+    max_error: Seconds,
+}
+
+const NS: f64 = 1e9;
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "simulated spans fit nanoseconds in i64"
+)]
+pub(crate) fn to_ns(s: f64) -> i64 {
+    (s * NS).round() as i64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "spans are reported as floats")]
+pub(crate) fn from_ns(ns: i64) -> f64 {
+    ns as f64 / NS
+}
+
+impl SimClock {
+    /// A clock that starts with the model's offset at `true_ns` (nanoseconds since 1970).
+    #[must_use]
+    pub fn new(model: ClockModel, true_ns: i64, rng: SimRng) -> Self {
+        Self {
+            model,
+            rng,
+            true_ns,
+            raw_ns: true_ns + to_ns(model.offset_s),
+            raw_fraction_ns: 0.0,
+            stepped_ns: 0,
+            walk: 0.0,
+            correction_ppm: 0.0,
+            synchronised: false,
+            max_error: Seconds::ZERO,
+        }
+    }
+
+    /// Moves to a later true time.
+    pub fn advance(&mut self, true_ns: i64) {
+        let dt_ns = true_ns - self.true_ns;
+        debug_assert!(dt_ns >= 0, "time goes forward");
+        if dt_ns == 0 {
+            return;
+        }
+        let dt = from_ns(dt_ns);
+        let mut gained = dt * (self.model.freq_ppm * 1e-6 + self.walk);
+        if self.model.sine_ppm.abs() > 0.0 {
+            gained += self.sine_integral(true_ns) - self.sine_integral(self.true_ns);
+        }
+        if self.model.wander > 0.0 {
+            let (a, b) = (self.rng.normal(), self.rng.normal());
+            let w = self.model.wander * dt.sqrt();
+            self.walk += w * a;
+            gained += w * dt * (a / 2.0 + b / 12f64.sqrt());
+        }
+        let f = self.correction_ppm * 1e-6;
+        self.raw_fraction_ns += (gained * (1.0 - f) - dt * f) * NS;
+        let whole = self.raw_fraction_ns.floor();
+        self.raw_fraction_ns -= whole;
+        self.raw_ns += dt_ns + to_ns(whole / NS);
+        self.true_ns = true_ns;
+    }
+
+    fn sine_integral(&self, true_ns: i64) -> f64 {
+        let omega = std::f64::consts::TAU / self.model.sine_period_s;
+        -self.model.sine_ppm * 1e-6 / omega * (omega * from_ns(true_ns)).cos()
+    }
+
+    fn oscillator_error(&self) -> f64 {
+        let mut e = self.model.freq_ppm * 1e-6 + self.walk;
+        if self.model.sine_ppm.abs() > 0.0 {
+            let omega = std::f64::consts::TAU / self.model.sine_period_s;
+            e += self.model.sine_ppm * 1e-6 * (omega * from_ns(self.true_ns)).sin();
+        }
+        e
+    }
+
+    /// The clock's frequency error as corrected, s/s; positive means it gains on true time.
+    #[must_use]
+    pub fn frequency_error(&self) -> f64 {
+        (1.0 + self.oscillator_error()) * (1.0 - self.correction_ppm * 1e-6) - 1.0
+    }
+
+    /// Raw time minus true time, seconds; positive means the clock is fast.
+    #[must_use]
+    pub fn offset(&self) -> f64 {
+        from_ns(self.raw_ns - self.true_ns) + self.raw_fraction_ns / NS
+    }
+
+    /// Both clocks as a daemon would read them.
+    #[must_use]
+    pub fn read(&self) -> Now {
+        Now {
+            mono: MonoTime::from_ns(self.raw_ns - self.stepped_ns),
+            raw: Timestamp::from_ns(self.raw_ns),
+        }
+    }
+
+    /// The true time at which a wait of `wait` by the monotonic clock ends, if nothing changes.
+    #[must_use]
+    pub fn true_after(&self, wait: Seconds) -> i64 {
+        self.true_ns + to_ns(wait.0.max(0.0) / (1.0 + self.frequency_error())) + 1
+    }
+
+    /// Steps the clock from outside, as an operator's `date -s` would; positive moves it forward.
+    pub fn disturb(&mut self, by: Seconds) {
+        let ns = to_ns(by.0);
+        self.raw_ns += ns;
+        self.stepped_ns += ns;
+    }
+
+    /// Whether the daemon declared the clock synchronised, and its maximum error.
+    #[must_use]
+    pub const fn status(&self) -> (bool, Seconds) {
+        (self.synchronised, self.max_error)
+    }
+}
+
+impl Clock for SimClock {
+    fn now(&mut self) -> Timestamp<Raw> {
+        self.read().raw
+    }
+
+    fn frequency_ppm(&mut self) -> f64 {
+        self.correction_ppm
+    }
+
+    /// Rounds as the kernel does: 2^-16 ppm.
+    fn set_frequency_ppm(&mut self, wanted: f64) -> f64 {
+        let max = self.limits().max_frequency_ppm;
+        self.correction_ppm = (wanted.clamp(-max, max) * 65_536.0).trunc() / 65_536.0;
+        self.correction_ppm
+    }
+
+    fn step(&mut self, offset: Seconds) -> Result<(), ClockError> {
+        self.disturb(-offset);
+        Ok(())
+    }
+
+    fn set_sync_status(&mut self, synchronised: bool, _est_error: Seconds, max_error: Seconds) {
+        self.synchronised = synchronised;
+        self.max_error = max_error;
+    }
+
+    fn set_leap(&mut self, _leap: i8, _tai_offset_s: i32) {}
+
+    fn limits(&self) -> ClockLimits {
+        ClockLimits {
+            max_frequency_ppm: 100_000.0,
+            driver_delay: Seconds(1e-5),
+            can_leap: true,
+            can_set: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock(model: ClockModel) -> SimClock {
+        SimClock::new(model, 0, SimRng::new(1, 0))
+    }
+
+    #[test]
+    fn constant_error_and_its_correction_cancel() {
+        let mut c = clock(ClockModel {
+            freq_ppm: 100.0,
+            offset_s: 0.5,
+            ..ClockModel::default()
+        });
+        c.advance(to_ns(1000.0));
+        assert!((c.offset() - 0.6).abs() < 1e-9, "{}", c.offset());
+        c.set_frequency_ppm(100.0);
+        c.advance(to_ns(2000.0));
+        assert!((c.offset() - 0.6).abs() < 2e-5, "{}", c.offset());
+    }
+
+    #[test]
+    fn a_step_moves_raw_but_not_monotonic_time() {
+        let mut c = clock(ClockModel::default());
+        let before = c.read();
+        c.step(Seconds(2.0)).unwrap();
+        assert_eq!(c.read().mono, before.mono);
+        assert!(((c.read().raw - before.raw).0 + 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn random_walk_has_the_variance_of_its_density() {
+        let model = ClockModel {
+            wander: 1e-9,
+            ..ClockModel::default()
+        };
+        let runs = 2000u32;
+        let (mut freq, mut phase) = (0.0, 0.0);
+        for seed in 0..runs {
+            let mut c = SimClock::new(model, 0, SimRng::new(seed.into(), 0));
+            for k in 1..=4 {
+                c.advance(to_ns(25.0 * f64::from(k)));
+            }
+            freq += c.walk * c.walk / f64::from(runs);
+            phase += c.offset() * c.offset() / f64::from(runs);
+        }
+        // Expected w^2 T and w^2 T^3 / 3; 2000 runs leave 3 % (one sigma).
+        assert!((freq / (1e-18 * 100.0) - 1.0).abs() < 0.15, "{freq:e}");
+        assert!(
+            (phase / (1e-18 * 1e6 / 3.0) - 1.0).abs() < 0.15,
+            "{phase:e}"
+        );
+    }
+
+    #[test]
+    fn waits_end_when_the_monotonic_clock_says_so() {
+        let mut c = clock(ClockModel {
+            freq_ppm: -5e4,
+            ..ClockModel::default()
+        });
+        let due = c.read().mono + Seconds(10.0);
+        c.advance(c.true_after(Seconds(10.0)));
+        assert!((c.read().mono - due).0.abs() < 1e-8);
+    }
+}
