@@ -39,9 +39,3 @@ pub fn write(priority: Priority, text: &str) {
     // SAFETY: format and text are terminated, and the format takes exactly this argument.
     unsafe { libc::syslog(level, c"%s".as_ptr(), text.as_ptr()) };
 }
-
-/// Closes the connection.
-pub fn close() {
-    // SAFETY: no arguments.
-    unsafe { libc::closelog() };
-}

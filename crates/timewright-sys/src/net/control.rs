@@ -8,7 +8,9 @@ use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const WORD: usize = size_of::<usize>();
-const HEADER: usize = align(size_of::<libc::cmsghdr>());
+/// Length, level and type.
+const HEADER_FIELDS: usize = size_of::<libc::cmsghdr>();
+const HEADER: usize = align(HEADER_FIELDS);
 
 /// Bytes of control data a receive call has room for.
 pub(crate) const RECEIVE_SPACE: usize = 1024;
@@ -38,24 +40,27 @@ impl Builder {
         }
     }
 
-    fn push(&mut self, level: libc::c_int, kind: libc::c_int, data: &[u8]) {
-        let length = HEADER + data.len();
+    /// Appends one message whose data are the given parts in a row.
+    fn push(&mut self, level: libc::c_int, kind: libc::c_int, data: &[&[u8]]) {
+        let length = HEADER + data.iter().map(|part| part.len()).sum::<usize>();
         let end = self.used + align(length);
-        let Some(space) = self.buffer.0.get_mut(self.used..end) else {
+        let Some(mut space) = self.buffer.0.get_mut(self.used..end) else {
             debug_assert!(false, "SEND_SPACE is too small");
             return;
         };
+        let padding = [0; WORD];
         let header = [
             &length.to_ne_bytes()[..],
             &level.to_ne_bytes(),
             &kind.to_ne_bytes(),
-        ]
-        .concat();
-        for (to, from) in space.iter_mut().zip(header) {
-            *to = from;
-        }
-        for (to, &from) in space.iter_mut().skip(HEADER).zip(data) {
-            *to = from;
+            padding.get(..HEADER - HEADER_FIELDS).unwrap_or_default(),
+        ];
+        for part in header.iter().chain(data) {
+            let whole = std::mem::take(&mut space);
+            if let Some((to, rest)) = whole.split_at_mut_checked(part.len()) {
+                to.copy_from_slice(part);
+                space = rest;
+            }
         }
         self.used = end;
     }
@@ -65,12 +70,12 @@ impl Builder {
         match source {
             // in_pktinfo: interface index, local address, (unused) destination.
             IpAddr::V4(v4) => {
-                let data = [&interface.to_ne_bytes()[..], &v4.octets(), &[0; 4]].concat();
+                let data = [&interface.to_ne_bytes()[..], &v4.octets(), &[0; 4]];
                 self.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &data);
             }
             // in6_pktinfo: local address, interface index.
             IpAddr::V6(v6) => {
-                let data = [&v6.octets()[..], &interface.to_ne_bytes()].concat();
+                let data = [&v6.octets()[..], &interface.to_ne_bytes()];
                 self.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &data);
             }
         }
@@ -81,7 +86,7 @@ impl Builder {
         self.push(
             libc::SOL_SOCKET,
             libc::SO_TIMESTAMPING,
-            &flags.to_ne_bytes(),
+            &[&flags.to_ne_bytes()],
         );
     }
 
@@ -220,13 +225,13 @@ mod tests {
         for part in [1_700_000_000i64, 5, 0, 0, 1_700_000_001, 9] {
             data.extend(part.to_ne_bytes());
         }
-        let parsed = built(|b| b.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, &data));
+        let parsed = built(|b| b.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, &[&data]));
         assert_eq!(parsed.stamps.kernel, Some(1_700_000_000_000_000_005));
         assert_eq!(parsed.stamps.hardware, Some(1_700_000_001_000_000_009));
-        let parsed = built(|b| b.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, &[0; 48]));
+        let parsed = built(|b| b.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, &[&[0; 48]]));
         assert_eq!(parsed.stamps, Stamps::default());
         let micro = [7i64.to_ne_bytes(), 3i64.to_ne_bytes()].concat();
-        let parsed = built(|b| b.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMP, &micro));
+        let parsed = built(|b| b.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMP, &[&micro]));
         assert_eq!(parsed.stamps.kernel, Some(7_000_003_000));
     }
 
