@@ -1,0 +1,75 @@
+//! What the engine is told once: options and the content of files.
+
+use crate::args::{Mode, Options};
+use crate::runtime::Runtime;
+use std::path::Path;
+use timewright_config::{Config, TempCurve};
+use timewright_core::engine::{Boot, Purpose};
+use timewright_sys::net::Family;
+use timewright_time::Seconds;
+
+/// First Unix second of the era of NTP time that is assumed: 1976-12-03, so times up to 2113 are
+/// understood and 50 years of the past as of the first release.
+const ERA_START_S: i64 = 218_499_893;
+
+/// What the engine is told besides the configuration. Files that cannot be read are left out;
+/// whether that is worth a message is for the engine to say.
+pub(crate) fn engine_values(runtime: &Runtime, options: &Options, config: &Config) -> Boot {
+    let text = |path: &Path| std::fs::read_to_string(path).ok();
+    let points = config
+        .clock
+        .temp_comp
+        .as_ref()
+        .and_then(|comp| match &comp.curve {
+            TempCurve::Points(path) => text(path),
+            TempCurve::Quadratic { .. } => None,
+        });
+    let zone = config
+        .leap
+        .timezone
+        .as_ref()
+        .and_then(|name| zone_file(name));
+    Boot {
+        purpose: match options.mode {
+            Mode::Normal => Purpose::Daemon,
+            Mode::SetOnce => Purpose::SetOnce,
+            Mode::PrintOnce => Purpose::PrintOnce,
+        },
+        control_clock: !options.no_clock_control,
+        era_s: ERA_START_S,
+        ipv4: options.family != Some(Family::V6),
+        ipv6: options.family != Some(Family::V4),
+        drift_file: runtime.paths.drift_file.as_deref().and_then(text),
+        leap_list: config
+            .leap
+            .list
+            .as_ref()
+            .and_then(|path| std::fs::read(path).ok()),
+        leap_zone: zone,
+        tempcomp_points: points,
+        fragments: runtime.read_source_dirs(),
+        run_time: (options.timeout_s >= 0).then(|| Seconds(f64::from(options.timeout_s))),
+        ..Boot::default()
+    }
+}
+
+/// The compiled zone `name` below the system's zone directory. Names that lead out of it are
+/// refused.
+fn zone_file(name: &str) -> Option<Vec<u8>> {
+    if name.split('/').any(|part| part == ".." || part.is_empty()) {
+        return None;
+    }
+    std::fs::read(Path::new("/usr/share/zoneinfo").join(name)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zone_names_stay_in_their_directory() {
+        assert!(zone_file("../../../etc/passwd").is_none());
+        assert!(zone_file("/etc/passwd").is_none());
+        assert!(zone_file("").is_none());
+    }
+}

@@ -1,0 +1,478 @@
+//! The one loop around `poll`: kernel events become inputs of the engine, and after every input
+//! its outputs are carried out before the next.
+
+use crate::args::Options;
+use crate::files::{dumps, pid};
+use crate::logger::Logger;
+use crate::net::command::origin;
+use crate::net::{choose_receive, choose_transmit, is_link_local};
+use crate::notify::{READY, STOPPING, notify};
+use crate::runtime::{Feedback, Runtime, now};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use timewright_config::Config;
+use timewright_core::discipline::jump::Wait;
+use timewright_core::engine::{Engine, LookupAnswer, Served};
+use timewright_core::event::{Event, Severity};
+use timewright_core::ids::SocketKey;
+use timewright_core::output::{Datagram, Exit, SocketRole, TxStamp};
+use timewright_sys::frame;
+use timewright_sys::names::LookupError;
+use timewright_sys::net::{Batch, Destination, Outgoing, PAYLOAD_MAX, Peer};
+use timewright_sys::poll::{Entry, poll};
+use timewright_sys::signals::Termination;
+use timewright_time::{Now, Seconds};
+
+/// Deadlines served in one wake-up before sockets are looked at again.
+const DEADLINES_PER_WAKE_UP: u32 = 64;
+
+/// Rounds of outputs and their feedback after one input. The engine asks for a bounded amount of
+/// work; this keeps a mistake in it from stopping the daemon silently.
+const FEEDBACK_ROUNDS: u32 = 10_000;
+
+/// The running daemon.
+pub(crate) struct Daemon {
+    engine: Engine,
+    runtime: Runtime,
+    termination: Option<Termination>,
+    load_dumps: bool,
+    batch: Batch,
+}
+
+/// What `poll` found.
+#[derive(Debug)]
+enum Ready {
+    Resolver,
+    Command(usize),
+    Ntp {
+        key: SocketKey,
+        readable: bool,
+        error: bool,
+    },
+}
+
+impl Daemon {
+    /// Starts the engine and carries out what it wants at once.
+    ///
+    /// # Errors
+    /// The fatal message.
+    pub(crate) fn new(
+        mut runtime: Runtime,
+        options: &Options,
+        config: Config,
+        logger: &mut Logger,
+    ) -> Result<Self, String> {
+        let boot = crate::boot::engine_values(&runtime, options, &config);
+        let engine = Engine::new(config, boot, now(), &mut runtime.context());
+        let mut daemon = Self {
+            engine,
+            runtime,
+            termination: None,
+            load_dumps: options.load_dumps,
+            batch: Batch::new(),
+        };
+        // Sockets are opened and the first messages logged here; readiness waits for the loop.
+        daemon.runtime.perform_all(logger);
+        match daemon.runtime.fatal.take() {
+            Some(text) => Err(text),
+            None => Ok(daemon),
+        }
+    }
+
+    /// Installs what ends the daemon, and opens the Unix command socket.
+    pub(crate) fn open_command_socket(&mut self, termination: Termination, logger: &mut Logger) {
+        self.termination = Some(termination);
+        if let Some(path) = self.runtime.paths.command_socket.clone()
+            && self.runtime.command.open_unix(path.clone()).is_err()
+        {
+            let shown = path.display();
+            logger.error(format_args!("Could not open command socket on {shown}"));
+        }
+    }
+
+    /// Runs to the end and returns the exit status.
+    pub(crate) fn run(mut self: Box<Self>, mut logger: Logger) -> ExitCode {
+        let logger = &mut logger;
+        self.settle(now(), logger);
+        while self.runtime.exit.is_none() && self.runtime.fatal.is_none() && !self.is_told_to_end()
+        {
+            self.wake_up(logger);
+        }
+        if let Some(text) = self.runtime.fatal.take() {
+            logger.log(&Event::new(Severity::Fatal, text));
+            return ExitCode::FAILURE;
+        }
+        self.shut_down(logger)
+    }
+
+    fn is_told_to_end(&self) -> bool {
+        self.termination
+            .as_ref()
+            .is_some_and(|termination| termination.received().is_some())
+    }
+
+    /// One wait and everything it brings.
+    fn wake_up(&mut self, logger: &mut Logger) {
+        let before = now();
+        let deadline = self.engine.next_deadline();
+        let limit = deadline.map(|at| (at - before.mono).max(Seconds::ZERO));
+        let Some((ready, timed_out)) = self.wait(limit) else {
+            return;
+        };
+        let now = now();
+        let wait = match (timed_out, limit) {
+            (true, Some(limit)) => Wait::TimedOut(limit),
+            (_, limit) => Wait::Interrupted(limit),
+        };
+        let cx = &mut self.runtime.context();
+        self.engine.handle_wake_up(now, before.raw, wait, cx);
+        self.settle(now, logger);
+        for event in ready {
+            match event {
+                Ready::Resolver => self.take_answer(now, logger),
+                Ready::Command(index) => self.receive_commands(index, now, logger),
+                Ready::Ntp {
+                    key,
+                    readable,
+                    error,
+                } => {
+                    if error {
+                        self.receive_errors(key, now, logger);
+                    }
+                    if readable {
+                        self.receive_packets(key, now, logger);
+                    }
+                }
+            }
+        }
+        for _ in 0..DEADLINES_PER_WAKE_UP {
+            if self.engine.next_deadline().is_none_or(|at| at > now.mono) {
+                break;
+            }
+            let cx = &mut self.runtime.context();
+            self.engine.handle_deadline(now, cx);
+            self.settle(now, logger);
+        }
+    }
+
+    /// Waits for input or for `limit`, which is rounded up to a millisecond so that the loop
+    /// never spins before a deadline. Also says whether the limit was reached; `None` after a
+    /// signal or an error.
+    fn wait(&mut self, limit: Option<Seconds>) -> Option<(Vec<Ready>, bool)> {
+        enum What {
+            Signal,
+            Resolver,
+            Command(usize),
+            Ntp(SocketKey),
+        }
+        let runtime = &self.runtime;
+        let mut entries = Vec::new();
+        let mut names = Vec::new();
+        if let Some(fd) = self.termination.as_ref().and_then(Termination::descriptor) {
+            entries.push(Entry::input(fd));
+            names.push(What::Signal);
+        }
+        if let Some(fd) = runtime.resolver.descriptor() {
+            entries.push(Entry::input(fd));
+            names.push(What::Resolver);
+        }
+        for (index, socket) in runtime.command.iter().enumerate() {
+            entries.push(Entry::input(socket.as_fd()));
+            names.push(What::Command(index));
+        }
+        for (key, ntp) in runtime.sockets.iter() {
+            entries.push(Entry::input_and_errors(ntp.socket.as_fd()));
+            names.push(What::Ntp(key));
+        }
+        let is_idle = runtime.sockets.is_empty()
+            && runtime.command.is_empty()
+            && runtime.resolver.descriptor().is_none();
+        if limit.is_none() && is_idle {
+            self.runtime.fatal = Some("Nothing to do".to_owned());
+            return None;
+        }
+        match poll(&mut entries, limit.map(to_milliseconds)) {
+            Ok(0) => Some((Vec::new(), true)),
+            Ok(_) => {
+                let ready = entries
+                    .iter()
+                    .zip(names)
+                    .filter(|(entry, _)| entry.is_ready())
+                    .filter_map(|(entry, what)| match what {
+                        What::Signal => None,
+                        What::Resolver => Some(Ready::Resolver),
+                        What::Command(index) => Some(Ready::Command(index)),
+                        What::Ntp(key) => Some(Ready::Ntp {
+                            key,
+                            readable: entry.is_readable(),
+                            error: entry.has_error(),
+                        }),
+                    })
+                    .collect();
+                Some((ready, false))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => None,
+            Err(error) => {
+                let reason = timewright_sys::error_text(&error);
+                self.runtime.fatal = Some(format!("poll() failed : {reason}"));
+                None
+            }
+        }
+    }
+
+    /// Carries out outputs and feeds their consequences back until nothing is left.
+    fn settle(&mut self, now: Now, logger: &mut Logger) {
+        for _ in 0..FEEDBACK_ROUNDS {
+            self.runtime.perform_all(logger);
+            let Some(feedback) = self.runtime.feedback.pop_front() else {
+                return;
+            };
+            self.feed_back(feedback, now, logger);
+        }
+        self.runtime.fatal = Some("Possible infinite loop in scheduling".to_owned());
+    }
+
+    fn feed_back(&mut self, feedback: Feedback, now: Now, logger: &mut Logger) {
+        let Self {
+            engine, runtime, ..
+        } = self;
+        match feedback {
+            Feedback::SendError(key) => {
+                engine.handle_send_error(now, key, &mut runtime.context());
+            }
+            Feedback::OpenError(key) => {
+                engine.handle_open_error(now, key, &mut runtime.context());
+            }
+            Feedback::Unresolved(ticket, failure) => {
+                engine.handle_resolved(now, ticket, failure, &mut runtime.context());
+            }
+            Feedback::Completed(ticket, outcome) => {
+                engine.handle_completed(now, ticket, outcome, &mut runtime.context());
+            }
+            Feedback::Sources(sources) => {
+                engine.apply_sources(now, sources, &mut runtime.context());
+            }
+            Feedback::Ready => {
+                if let Err(text) = notify(runtime.notify_socket.as_deref(), READY) {
+                    runtime.fatal = Some(text.to_owned());
+                    return;
+                }
+                logger.ready();
+                engine.handle_ready(now, &mut runtime.context());
+            }
+            Feedback::SourcesStarted => {
+                let mut found = BTreeMap::new();
+                if let Some(directory) = &runtime.paths.dump_dir {
+                    if self.load_dumps {
+                        found = dumps::read_all(directory);
+                    }
+                    dumps::remove_all(directory);
+                }
+                engine.handle_sources_started(now, &found, &mut runtime.context());
+            }
+            Feedback::Temperature(content) => {
+                engine.handle_temperature(now, content.as_deref(), &mut runtime.context());
+            }
+        }
+    }
+
+    fn take_answer(&mut self, now: Now, logger: &mut Logger) {
+        let Some((ticket, answer)) = self.runtime.resolver.take() else {
+            return;
+        };
+        let answer = match answer {
+            Ok(addresses) => LookupAnswer::Addresses(addresses),
+            Err(LookupError::Temporary) => LookupAnswer::TemporaryFailure,
+            Err(LookupError::Permanent) => LookupAnswer::PermanentFailure,
+        };
+        let cx = &mut self.runtime.context();
+        self.engine.handle_resolved(now, ticket, answer, cx);
+        self.settle(now, logger);
+    }
+
+    fn receive_commands(&mut self, index: usize, now: Now, logger: &mut Logger) {
+        let mut batch = std::mem::take(&mut self.batch);
+        if let Some(socket) = self.runtime.command.get(index)
+            && batch.receive(socket).is_ok()
+        {
+            for message in batch.messages() {
+                if let Some(origin) = origin(&message) {
+                    let cx = &mut self.runtime.context();
+                    self.engine.handle_control(now, origin, message.bytes, cx);
+                    self.settle(now, logger);
+                }
+            }
+        }
+        self.batch = batch;
+    }
+
+    /// Reads the error queue: transmit time stamps, and network errors, which only have to be
+    /// taken away.
+    fn receive_errors(&mut self, key: SocketKey, now: Now, logger: &mut Logger) {
+        let mut batch = std::mem::take(&mut self.batch);
+        let received = match self.runtime.sockets.get(key) {
+            Some(entry) => batch
+                .receive_errors(&entry.socket)
+                .inspect_err(|_| drop(entry.socket.take_error())),
+            None => Ok(0),
+        };
+        if received.is_ok() {
+            for message in batch.messages() {
+                if !message.is_stamp || message.damaged {
+                    continue;
+                }
+                let stamp = choose_transmit(&message.stamps, now.raw);
+                let (Some(stamp), Some(frame)) = (stamp, frame::udp(message.bytes)) else {
+                    logger.debug("Missing TX timestamp");
+                    continue;
+                };
+                let sent = TxStamp {
+                    socket: key,
+                    remote: with_scope(frame.destination, message.interface),
+                    bytes: frame.payload,
+                    stamp,
+                };
+                let cx = &mut self.runtime.context();
+                self.engine.handle_tx_stamp(now, &sent, cx);
+                self.settle(now, logger);
+            }
+        }
+        self.batch = batch;
+    }
+
+    fn receive_packets(&mut self, key: SocketKey, now: Now, logger: &mut Logger) {
+        let mut batch = std::mem::take(&mut self.batch);
+        // The socket may have been closed by what its error queue held.
+        let is_server = match self.runtime.sockets.get(key) {
+            Some(entry) if batch.receive(&entry.socket).is_ok() => {
+                matches!(entry.role, SocketRole::Server(_))
+            }
+            _ => {
+                self.batch = batch;
+                return;
+            }
+        };
+        for message in batch.messages() {
+            let Peer::Inet(remote) = message.from else {
+                continue;
+            };
+            if message.damaged {
+                continue;
+            }
+            if message.stamps.kernel.is_none() {
+                self.runtime.sockets.missing_stamp();
+            }
+            let datagram = Datagram {
+                socket: key,
+                remote,
+                local: message.local,
+                interface: message.interface,
+                bytes: message.bytes,
+                stamp: choose_receive(&message.stamps, now.raw),
+            };
+            if is_server && self.serve(&datagram, now, logger) {
+                continue;
+            }
+            let cx = &mut self.runtime.context();
+            self.engine.handle_datagram(now, &datagram, cx);
+            self.settle(now, logger);
+        }
+        self.batch = batch;
+    }
+
+    /// The short way from request to response; false if it is for the engine's other parts.
+    fn serve(&mut self, datagram: &Datagram<'_>, now: Now, logger: &mut Logger) -> bool {
+        let mut reply = [0; PAYLOAD_MAX];
+        let cx = &mut self.runtime.context();
+        match self.engine.serve(now, datagram, &mut reply, cx) {
+            Served::NotARequest => false,
+            Served::Silent => true,
+            Served::Reply { len, stamp } => {
+                let bytes = reply.get(..len).unwrap_or_default();
+                let mut out = Outgoing::new(bytes, Destination::Inet(datagram.remote));
+                out.from = datagram.local;
+                out.interface = datagram.interface;
+                if let Err(error) = self.runtime.sockets.send(datagram.socket, out, stamp) {
+                    let remote = datagram.remote;
+                    logger.debug(format_args!("Sending to {remote} failed: {error}"));
+                }
+                true
+            }
+        }
+    }
+
+    /// Ends in order (`daemon-and-files.md` 2.1).
+    fn shut_down(mut self, logger: &mut Logger) -> ExitCode {
+        let status = match self.runtime.exit {
+            Some(Exit::Failed) => ExitCode::FAILURE,
+            Some(Exit::Done) | None => ExitCode::SUCCESS,
+        };
+        let now = now();
+        let cx = &mut self.runtime.context();
+        self.engine.shutdown(now, cx);
+        // The first output is the farewell in the log; the manager hears of it next.
+        self.runtime.perform_all(logger);
+        // Nobody can act on a failure any more.
+        let _ = notify(self.runtime.notify_socket.as_deref(), STOPPING);
+        self.runtime.command.close_unix();
+        if let Some(path) = &self.runtime.paths.pid_file
+            && let Err(error) = pid::remove(path)
+        {
+            logger.error(error);
+        }
+        status
+    }
+}
+
+/// A link-local address with the interface it is good on.
+fn with_scope(address: SocketAddr, interface: u32) -> SocketAddr {
+    match address {
+        SocketAddr::V6(mut v6) if is_link_local(address.ip()) => {
+            v6.set_scope_id(interface);
+            SocketAddr::V6(v6)
+        }
+        address => address,
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the value is limited to the range first"
+)]
+fn to_milliseconds(limit: Seconds) -> u32 {
+    (limit.0 * 1e3).ceil().clamp(0.0, f64::from(i32::MAX)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_rounded_up() {
+        for (seconds, want) in [
+            (0.0, 0),
+            (1e-9, 1),
+            (0.001, 1),
+            (0.0011, 2),
+            (-5.0, 0),
+            (1e300, i32::MAX.cast_unsigned()),
+        ] {
+            assert_eq!(to_milliseconds(Seconds(seconds)), want, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn only_link_local_addresses_get_a_scope() {
+        for (text, want) in [
+            ("[fe80::1]:123", "[fe80::1%3]:123"),
+            ("[2001:db8::1]:123", "[2001:db8::1]:123"),
+            ("192.0.2.1:123", "192.0.2.1:123"),
+        ] {
+            let got = with_scope(text.parse().unwrap(), 3);
+            assert_eq!(got, want.parse().unwrap(), "{text}");
+        }
+    }
+}

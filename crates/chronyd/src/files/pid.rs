@@ -1,0 +1,54 @@
+//! The pid file (`daemon-and-files.md` 3).
+
+use super::FileError;
+use super::replace::create;
+use crate::args::scan_int;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+/// The running process that the file names, if there is one: another daemon, by all appearances.
+pub(crate) fn running(path: &Path) -> Option<i32> {
+    let content = fs::read(path).ok()?;
+    let pid = scan_int(&content)?;
+    timewright_sys::process::exists(pid).then_some(pid)
+}
+
+/// Writes our process number to a new file.
+pub(crate) fn write(path: &Path) -> Result<(), FileError> {
+    let mut file = create(path, 0o644)?;
+    writeln!(file, "{}", std::process::id())
+        .map_err(|error| FileError::Write(path.display().to_string(), error))
+}
+
+/// Removes the file at exit.
+pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
+    fs::remove_file(path).map_err(|error| FileError::Remove(path.display().to_string(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Scratch;
+    use super::*;
+
+    #[test]
+    fn a_live_process_is_seen_and_rubbish_is_ignored() {
+        let scratch = Scratch::new();
+        let path = scratch.path("pid");
+        assert_eq!(running(&path), None);
+        for (content, want) in [
+            ("", None),
+            ("x", None),
+            ("2147483647\n", None),
+            (" 1 x\n", Some(1)),
+        ] {
+            fs::write(&path, content).unwrap();
+            assert_eq!(running(&path), want, "{content:?}");
+        }
+        write(&path).unwrap();
+        assert_eq!(running(&path), Some(std::process::id().cast_signed()));
+        remove(&path).unwrap();
+        let error = remove(&path).unwrap_err();
+        assert!(error.to_string().ends_with(" : No such file or directory"));
+    }
+}
