@@ -302,7 +302,7 @@ impl Host {
     /// Runs a command line that reads `input`.
     #[must_use]
     pub fn shell_with_input(&self, line: &str, input: &str) -> Output {
-        let mut process = Process::spawn(self.holder.command(line), line, input);
+        let mut process = Process::spawn(self.holder.command(line), line, Some(input));
         let status = process.wait(seconds(60));
         Output {
             stdout: process.stdout(),
@@ -321,7 +321,7 @@ impl Host {
     #[must_use]
     pub fn spawn(&self, line: &str) -> Process {
         // `exec`: the process is the program, so signals reach it.
-        Process::spawn(self.holder.command(&format!("exec {line}")), line, "")
+        Process::spawn(self.holder.command(&format!("exec {line}")), line, None)
     }
 
     /// Like [`Self::spawn`] after shell commands such as `export` or `ulimit`.
@@ -330,7 +330,7 @@ impl Host {
         Process::spawn(
             self.holder.command(&format!("{prelude}\nexec {line}")),
             line,
-            "",
+            None,
         )
     }
 

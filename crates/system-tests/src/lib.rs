@@ -25,7 +25,7 @@ pub use lab::{Host, Lab, Output};
 pub use packet::{NtpReply, NtpRequest, hex, unhex};
 pub use process::Process;
 pub use programs::Programs;
-pub use reports::{Tracking, csv, source_states};
+pub use reports::{Tracking, csv, csv_by, source_states};
 
 use std::time::{Duration, Instant};
 

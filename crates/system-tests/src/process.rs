@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::{seconds, try_wait_for};
 pub struct Process {
     child: Child,
     line: String,
+    stdin: Option<ChildStdin>,
     stdout: Arc<Mutex<Vec<u8>>>,
     stderr: Arc<Mutex<Vec<u8>>>,
     readers: Vec<JoinHandle<()>>,
@@ -21,7 +22,8 @@ pub struct Process {
 }
 
 impl Process {
-    pub(crate) fn spawn(mut command: Command, line: &str, input: &str) -> Self {
+    /// With `input` its standard input is that text, without it stays open for [`Self::type_in`].
+    pub(crate) fn spawn(mut command: Command, line: &str, input: Option<&str>) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -31,15 +33,18 @@ impl Process {
         let mut readers = Vec::new();
         let stdout = collect(child.stdout.take().expect("a pipe"), &mut readers);
         let stderr = collect(child.stderr.take().expect("a pipe"), &mut readers);
-        let mut stdin = child.stdin.take().expect("a pipe");
-        let input = input.as_bytes().to_vec();
-        readers.push(std::thread::spawn(move || {
-            // A program that does not read its input is not at fault.
-            let _ = stdin.write_all(&input);
-        }));
+        let mut stdin = child.stdin.take();
+        if let Some((text, mut pipe)) = input.zip(stdin.take_if(|_| input.is_some())) {
+            let text = text.as_bytes().to_vec();
+            readers.push(std::thread::spawn(move || {
+                // A program that does not read its input is not at fault.
+                let _ = pipe.write_all(&text);
+            }));
+        }
         Self {
             child,
             line: line.to_owned(),
+            stdin,
             stdout,
             stderr,
             readers,
@@ -63,6 +68,15 @@ impl Process {
     #[must_use]
     pub fn stderr(&self) -> String {
         text(&self.stderr)
+    }
+
+    /// Writes `text` to its standard input.
+    #[track_caller]
+    pub fn type_in(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().expect("a program started by `spawn`");
+        stdin
+            .write_all(text.as_bytes())
+            .unwrap_or_else(|error| panic!("{}: {error}", self.line));
     }
 
     /// True once the program has ended.

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use system_tests::{Host, Lab, Process, Tracking, csv, seconds, source_states, wait_for};
+use system_tests::{Host, Lab, Process, Tracking, csv, csv_by, seconds, source_states, wait_for};
 
 /// Long enough for four `iburst` samples of any implementation on a busy machine.
 const SYNCHRONISED: std::time::Duration = seconds(45);
@@ -65,8 +65,13 @@ fn check_interleaved(daemon: &str, client: &str) {
         "",
         "server 192.168.163.131 iburst xleave minpoll 0 maxpoll 0\n",
     );
+    let reader = if client == "chronyd" {
+        "chronyc"
+    } else {
+        "debian-chronyc"
+    };
     wait_for("an interleaved exchange", SYNCHRONISED, || {
-        let rows = csv(&host, "ntpdata");
+        let rows = csv_by(reader, &host, "ntpdata");
         (rows.first()?.get(26)? == "Yes").then_some(())
     });
     wait_until_selected(&host);

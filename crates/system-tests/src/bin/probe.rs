@@ -5,6 +5,8 @@
 //! probe udp ADDRESS:PORT [MILLISECONDS]      hexadecimal lines in, hexadecimal replies out
 //! probe unix PATH OWN-PATH [MILLISECONDS]    the same on a Unix datagram socket
 //! probe replay PATH DAEMON-PATH              answers equal control requests with the first reply
+//! probe hold ADDRESS:PORT                    keeps a UDP port from others
+//! probe rogue ADDRESS:PORT                   a time server whose every reply is bad in another way
 //! ```
 //!
 //! A line without a reply within the time is answered by `-`. A line `=N` repeats the next one N
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
         ["udp", to, rest @ ..] => udp(to, rest),
         ["unix", to, own, rest @ ..] => unix(to, own, rest),
         ["replay", own, daemon] => replay(own, daemon),
+        ["hold", address] => hold(address),
+        ["rogue", address] => rogue(address),
         _ => Err(io::Error::other("usage: probe udp|unix|replay ...")),
     };
     match outcome {
@@ -154,4 +158,123 @@ fn replay(own: &str, daemon: &str) -> io::Result<()> {
             let _ = socket.send_to(&reply, client);
         }
     }
+}
+
+fn hold(address: &str) -> io::Result<()> {
+    let socket = UdpSocket::bind(address)?;
+    println!("ready");
+    loop {
+        socket.recv(&mut [0; 2048])?;
+    }
+}
+
+/// What is wrong with a reply.
+#[derive(Debug, Clone, Copy)]
+enum Flaw {
+    Origin,
+    Mode,
+    Version,
+    Short,
+    Leap,
+    Stratum,
+    RootDelay,
+    RootDispersion,
+    NoTransmit,
+    NoReceive,
+    ReceiveAfterTransmit,
+    Echo,
+    Trailer,
+    Kiss(&'static [u8; 4]),
+}
+
+const FLAWS: [Flaw; 16] = [
+    Flaw::Origin,
+    Flaw::Mode,
+    Flaw::Version,
+    Flaw::Short,
+    Flaw::Leap,
+    Flaw::Stratum,
+    Flaw::RootDelay,
+    Flaw::RootDispersion,
+    Flaw::NoTransmit,
+    Flaw::NoReceive,
+    Flaw::ReceiveAfterTransmit,
+    Flaw::Echo,
+    Flaw::Trailer,
+    Flaw::Kiss(b"DENY"),
+    Flaw::Kiss(b"RSTR"),
+    Flaw::Kiss(b"XXXX"),
+];
+
+/// Seconds between the eras of NTP and of Unix.
+const NTP_TO_UNIX: u64 = 2_208_988_800;
+
+/// Answers requests with one flaw after the other and says how many rounds of all flaws it made.
+fn rogue(address: &str) -> io::Result<()> {
+    let socket = UdpSocket::bind(address)?;
+    println!("ready");
+    let mut buffer = [0; 2048];
+    for round in 1.. {
+        for flaw in FLAWS {
+            let (length, client) = socket.recv_from(&mut buffer)?;
+            let request = buffer.get(..length).unwrap_or_default();
+            if let Some(reply) = flawed(request, flaw) {
+                socket.send_to(&reply, client)?;
+            }
+        }
+        println!("round {round}");
+    }
+    Ok(())
+}
+
+/// A good reply to `request`, then spoilt.
+fn flawed(request: &[u8], flaw: Flaw) -> Option<Vec<u8>> {
+    let unix = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .ok()?;
+    let now = (unix.as_secs() + NTP_TO_UNIX) << 32 | u64::from(unix.subsec_nanos()) << 2;
+    let second = 1_u64 << 32;
+    let version = request.first()? >> 3 & 7;
+    let transmit: [u8; 8] = request.get(40..48)?.try_into().ok()?;
+    let mut origin = u64::from_be_bytes(transmit);
+    let (mut leap, mut mode, mut stratum) = (0, 4, 1);
+    let (mut root_delay, mut root_dispersion) = (0_u32, 0_u32);
+    let (mut receive, mut send) = (now, now);
+    let mut reference_id = *b"GPS\0";
+    let mut answered_version = version;
+    match flaw {
+        Flaw::Origin => origin ^= 1,
+        Flaw::Mode => mode = 5,
+        Flaw::Version => answered_version = 7,
+        Flaw::Leap => leap = 3,
+        Flaw::Stratum => stratum = 16,
+        Flaw::RootDelay => root_delay = 40 << 16,
+        Flaw::RootDispersion => root_dispersion = 20 << 16,
+        Flaw::NoTransmit => send = 0,
+        Flaw::NoReceive => receive = 0,
+        Flaw::ReceiveAfterTransmit => receive = now + 10 * second,
+        Flaw::Kiss(code) => (leap, stratum, reference_id) = (3, 0, *code),
+        Flaw::Short | Flaw::Echo | Flaw::Trailer => {}
+    }
+    if matches!(flaw, Flaw::Echo) {
+        return Some(request.to_vec());
+    }
+    let mut reply = vec![
+        leap << 6 | answered_version << 3 | mode,
+        stratum,
+        *request.get(2)?,
+        0xe8,
+    ];
+    reply.extend_from_slice(&root_delay.to_be_bytes());
+    reply.extend_from_slice(&root_dispersion.to_be_bytes());
+    reply.extend_from_slice(&reference_id);
+    for timestamp in [now - second, origin, receive, send] {
+        reply.extend_from_slice(&timestamp.to_be_bytes());
+    }
+    match flaw {
+        Flaw::Short => reply.truncate(47),
+        Flaw::Trailer => reply.extend_from_slice(&[0xff; 21]),
+        _ => {}
+    }
+    Some(reply)
 }
