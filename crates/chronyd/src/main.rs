@@ -15,6 +15,7 @@ mod daemonise;
 mod event_loop;
 mod files;
 mod logger;
+mod mail;
 mod net;
 mod notify;
 mod os_files;

@@ -6,6 +6,7 @@ use crate::clocks::{KernelRng, SystemClock, realtime};
 use crate::files::records::{RecordError, Records};
 use crate::files::{FileError, replace};
 use crate::logger::Logger;
+use crate::mail::Mailer;
 use crate::net::SocketTable;
 use crate::net::command::CommandSockets;
 use crate::resolver::Resolver;
@@ -65,6 +66,7 @@ pub(crate) struct Runtime {
     pub(crate) command: CommandSockets,
     pub(crate) resolver: Resolver,
     records: Records,
+    mailer: Mailer,
     pub(crate) paths: Paths,
     pub(crate) notify_socket: Option<OsString>,
     family: Option<Family>,
@@ -100,6 +102,7 @@ impl Runtime {
             command,
             resolver: Resolver::new(),
             records,
+            mailer: Mailer::new(),
             paths,
             notify_socket: std::env::var_os("NOTIFY_SOCKET"),
             family: options.family,
@@ -203,7 +206,11 @@ impl Runtime {
                 let content = path.and_then(|path| std::fs::read_to_string(path).ok());
                 self.feedback.push_back(Feedback::Temperature(content));
             }
-            Output::Mail { .. } => logger.debug("Mail is not sent in this version"),
+            Output::Mail { notice } => {
+                if let Err(text) = self.mailer.send(&notice) {
+                    logger.error(text);
+                }
+            }
             Output::Quit(exit) => {
                 self.exit.get_or_insert(exit);
             }

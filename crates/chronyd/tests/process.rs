@@ -334,3 +334,87 @@ fn root_is_given_up_but_for_the_clock() {
     signal("TERM", pid);
     assert_eq!(child.ended(), 0);
 }
+
+#[test]
+fn nothing_to_do_is_an_error() {
+    let output = run(&[
+        "-U",
+        "-d",
+        "-x",
+        "port 0",
+        "cmdport 0",
+        "bindcmdaddress /",
+        "pidfile /",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).ends_with("Z Fatal error : Nothing to do\n"));
+}
+
+/// A server on loopback, on a port that was free a moment ago.
+fn server(scratch: &Scratch) -> (Guard, u16) {
+    let probe = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = probe.local_addr().unwrap().port();
+    drop(probe);
+    let child = daemon()
+        .args(["-U", "-d", "-x", "-4", "local stratum 3", "allow 127.0.0.1"])
+        .args(harmless(scratch))
+        .args([format!("port {port}"), "bindaddress 127.0.0.1".into()])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("the server", || scratch.path("run/s").exists());
+    (Guard(child), port)
+}
+
+#[test]
+fn a_client_measures_a_server_with_kernel_stamps() {
+    let scratch = Scratch::new();
+    let (_server, port) = server(&scratch);
+    let output = run(&[
+        "-Q",
+        "-4",
+        &format!("server 127.0.0.1 port {port} iburst maxsamples 1"),
+        &format!("logdir {}", scratch.text("log")),
+        &format!("driftfile {}", scratch.text("drift")),
+        "log measurements",
+    ]);
+    assert_eq!(output.status.code(), Some(0));
+    let log = text(&output.stderr);
+    let (_, rest) = log.split_once("System clock wrong by ").expect(log);
+    let (offset, rest) = rest.split_once(" seconds (ignored)\n").expect(log);
+    // Both read the same clock; a loaded machine may delay one direction.
+    assert!(offset.parse::<f64>().unwrap().abs() < 0.5, "{log}");
+    assert!(rest.ends_with(" chronyd exiting\n"), "{log}");
+    let records = std::fs::read_to_string(scratch.path("log/measurements.log")).unwrap();
+    let lines: Vec<&str> = records.lines().collect();
+    assert_eq!(lines.len(), 4, "{records}");
+    assert!(
+        lines[3].contains(" 127.0.0.1       N  3 111 111 1111 "),
+        "{records}"
+    );
+    assert!(lines[3].ends_with(" 7F7F0101 4B K K"), "{records}");
+    let drift = std::fs::read_to_string(scratch.path("drift")).unwrap();
+    assert_eq!(drift.len(), 42);
+}
+
+#[test]
+fn without_an_answer_the_measurement_fails() {
+    let scratch = Scratch::new();
+    let (guard, port) = server(&scratch);
+    drop(guard);
+    let started = Instant::now();
+    let output = run(&[
+        "-Q",
+        "-4",
+        "-t",
+        "1",
+        &format!("server 127.0.0.1 port {port} iburst"),
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).ends_with(" Timeout reached\n") || {
+            text(&output.stderr).ends_with(" chronyd exiting\n")
+        }
+    );
+    assert!(started.elapsed() < PATIENCE);
+}

@@ -9,6 +9,7 @@ pub mod clock;
 mod cvt;
 pub mod files;
 pub mod frame;
+pub mod local;
 pub mod names;
 pub mod net;
 pub mod poll;

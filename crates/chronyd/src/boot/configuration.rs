@@ -12,12 +12,11 @@ use timewright_sys::names::{Families, lookup};
 use timewright_sys::net::Family;
 
 /// Directives that are understood but whose effect is not in this build.
-const MISSING: [&str; 24] = [
+const MISSING: [&str; 23] = [
     "hwclockfile",
     "hwtimestamp",
     "hwtstimeout",
     "keyfile",
-    "mailonchange",
     "maxntsconnections",
     "nocerttimecheck",
     "nosystemcert",

@@ -92,8 +92,11 @@ fn capabilities(options: &Options, config: &Config) -> Vec<Capability> {
     keep
 }
 
-/// The range of `-F`.
-pub(super) fn check_filter(options: &Options) -> Result<(), Fatal> {
+/// The range of `-F`, and what excludes it.
+pub(super) fn check_filter(options: &Options, config: &Config) -> Result<(), Fatal> {
+    if options.filter_level != 0 && config.logs.mail_on_change.is_some() {
+        return Err("mailonchange directive cannot be used with -F enabled".to_owned());
+    }
     if options.filter_level.unsigned_abs() > 2 {
         return Err("Unsupported filter level".to_owned());
     }

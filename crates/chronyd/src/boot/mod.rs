@@ -94,7 +94,7 @@ fn start(options: &Options, logger: &mut Logger) -> Result<Started, Fatal> {
 
     identity::set_scheduling(options, &config, logger)?;
     identity::drop_privileges(options, &config, user, logger)?;
-    identity::check_filter(options)?;
+    identity::check_filter(options, &config)?;
     config.check_client_log().map_err(fault)?;
 
     let sockets = SocketTable::new(net_config(options, &config), inherited);
@@ -127,7 +127,7 @@ fn open_clock(
     logger: &mut Logger,
 ) -> Result<SystemClock, Fatal> {
     if options.no_clock_control {
-        logger.info("Disabled control of system clock");
+        // The engine has a message for this.
         return Ok(SystemClock::ReadOnly);
     }
     let clock = KernelClock::open(config.rtc.sync)?;
