@@ -411,10 +411,10 @@ fn without_an_answer_the_measurement_fails() {
         &format!("server 127.0.0.1 port {port} iburst"),
     ]);
     assert_eq!(output.status.code(), Some(1));
+    let log = text(&output.stderr);
     assert!(
-        text(&output.stderr).ends_with(" Timeout reached\n") || {
-            text(&output.stderr).ends_with(" chronyd exiting\n")
-        }
+        log.contains(" Timeout reached\n") && log.ends_with(" chronyd exiting\n"),
+        "{log}"
     );
     assert!(started.elapsed() < PATIENCE);
 }
