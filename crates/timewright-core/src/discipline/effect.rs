@@ -167,8 +167,6 @@ pub enum DisciplineEvent {
         /// What was added to the clock.
         by: Seconds,
     },
-    /// `-x` is in force.
-    ControlDisabled,
     /// The clock went back without our doing.
     BackwardJump,
     /// The clock went ahead without our doing.
@@ -212,8 +210,7 @@ impl DisciplineEvent {
             | Self::CompensationRefused { .. }
             | Self::TemperatureUnreadable { .. } => Severity::Warning,
             Self::StepFailed => Severity::Error,
-            Self::ControlDisabled
-            | Self::ManualSlew { .. }
+            Self::ManualSlew { .. }
             | Self::SmoothingActivated { .. }
             | Self::SmoothingReset => Severity::Info,
         }
@@ -241,7 +238,6 @@ impl fmt::Display for DisciplineEvent {
             Self::Stepped { by } => {
                 write!(f, "System clock was stepped by {} seconds", Fixed(by.0, 6))
             }
-            Self::ControlDisabled => f.write_str("Disabled control of system clock"),
             Self::BackwardJump => f.write_str("Backward time jump detected!"),
             Self::ForwardJump => f.write_str("Forward time jump detected!"),
             Self::CompensationRefused { ppm } => write!(
@@ -357,11 +353,6 @@ mod tests {
                 },
                 Severity::Warning,
                 "System clock was stepped by -10.013055 seconds",
-            ),
-            (
-                DisciplineEvent::ControlDisabled,
-                Severity::Info,
-                "Disabled control of system clock",
             ),
             (
                 DisciplineEvent::BackwardJump,

@@ -107,7 +107,7 @@ pub struct NotChanged;
 
 impl LocalClock {
     /// Takes over a clock with the frequency it has. Nothing is set yet.
-    pub fn new(config: &LocalClockConfig, clock: &mut dyn Clock, out: &mut Effects) -> Self {
+    pub fn new(config: &LocalClockConfig, clock: &mut dyn Clock) -> Self {
         let (driver, initial_ppm) = if config.control {
             let ppm = clock.frequency_ppm();
             (
@@ -115,7 +115,6 @@ impl LocalClock {
                 ppm,
             )
         } else {
-            out.log(DisciplineEvent::ControlDisabled);
             (Driver::Null(NullCorrection::new(clock.now())), 0.0)
         };
         let precision = if config.precision.0 > 0.0 {

@@ -118,7 +118,7 @@ impl Bench {
 
     pub(crate) fn with(frequency_ppm: f64, config: LocalClockConfig) -> (Self, LocalClock) {
         let mut bench = Self::bare(frequency_ppm);
-        let local = LocalClock::new(&config, &mut bench.clock, &mut bench.out);
+        let local = LocalClock::new(&config, &mut bench.clock);
         (bench, local)
     }
 

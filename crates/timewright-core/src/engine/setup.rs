@@ -31,7 +31,7 @@ impl Engine {
     /// [`crate::output::Output::Ready`] is among them, or follows when `initstepslew` is over.
     pub fn new(config: Config, boot: Boot, now: Now, cx: &mut Context<'_>) -> Self {
         let mut effects = Effects::new();
-        let local = LocalClock::new(&local_clock_config(&config, &boot), cx.clock, &mut effects);
+        let local = LocalClock::new(&local_clock_config(&config, &boot), cx.clock);
         let leap_database = LeapDatabase::new(
             leap_file(
                 &config.leap.list.as_ref().map(|p| p.display().to_string()),
