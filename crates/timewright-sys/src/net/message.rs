@@ -240,12 +240,19 @@ impl Slot {
     }
 }
 
-impl Socket {
-    /// Sends one datagram.
-    ///
-    /// # Errors
-    /// What the kernel says; nothing was sent.
-    pub fn send_message(&self, out: &Outgoing<'_>) -> io::Result<usize> {
+/// Where a datagram goes and the control messages it takes along, as the kernel wants them.
+struct Envelope {
+    address: Option<RawAddress>,
+    control: Builder,
+}
+
+impl Envelope {
+    const EMPTY: Self = Self {
+        address: None,
+        control: Builder::new(),
+    };
+
+    fn new(out: &Outgoing<'_>) -> io::Result<Self> {
         let address = match out.to {
             Destination::Connected => None,
             Destination::Inet(address) => Some(RawAddress::from_inet(address)),
@@ -258,28 +265,85 @@ impl Socket {
         if let Some(flags) = out.stamp_flags {
             control.push_timestamping(flags);
         }
-        let mut part = libc::iovec {
-            // The kernel only reads through this pointer.
-            iov_base: out.bytes.as_ptr().cast_mut().cast(),
-            iov_len: out.bytes.len(),
-        };
-        // SAFETY: all-zero bytes are a valid msghdr.
-        let mut header: libc::msghdr = unsafe { zeroed() };
-        header.msg_iov = &raw mut part;
+        Ok(Self { address, control })
+    }
+
+    /// Puts pointers to this envelope and to `part` into `header`, which was all zero.
+    fn address(&mut self, header: &mut libc::msghdr, part: &mut libc::iovec) {
+        header.msg_iov = part;
         header.msg_iovlen = 1;
-        if let Some(address) = &address {
+        if let Some(address) = &self.address {
+            // The kernel only reads through this pointer.
             header.msg_name = address.as_ptr().cast_mut().cast();
             header.msg_namelen = address.len();
         }
-        let bytes = control.bytes_mut();
+        let bytes = self.control.bytes_mut();
         if !bytes.is_empty() {
             header.msg_control = bytes.as_mut_ptr().cast();
             header.msg_controllen = bytes.len();
         }
+    }
+}
+
+/// The payload as the kernel wants it; it only reads through the pointer.
+const fn payload(out: &Outgoing<'_>) -> libc::iovec {
+    libc::iovec {
+        iov_base: out.bytes.as_ptr().cast_mut().cast(),
+        iov_len: out.bytes.len(),
+    }
+}
+
+impl Socket {
+    /// Sends one datagram.
+    ///
+    /// # Errors
+    /// What the kernel says; nothing was sent.
+    pub fn send_message(&self, out: &Outgoing<'_>) -> io::Result<usize> {
+        let mut envelope = Envelope::new(out)?;
+        let mut part = payload(out);
+        // SAFETY: all-zero bytes are a valid msghdr.
+        let mut header: libc::msghdr = unsafe { zeroed() };
+        envelope.address(&mut header, &mut part);
         // SAFETY: the header points to the payload, address and control data, all alive here and
         // with their true lengths; sendmsg writes to none of them.
         check_len(unsafe {
             libc::sendmsg(self.fd.as_raw_fd(), &raw const header, libc::MSG_NOSIGNAL)
         })
+    }
+
+    /// Sends datagrams with one call, in order and the first [`BATCH`] at most; returns how many
+    /// were sent, which is fewer than given if a later one fails.
+    ///
+    /// # Errors
+    /// What the kernel says of the first; nothing was sent.
+    pub fn send_messages(&self, out: &[Outgoing<'_>]) -> io::Result<usize> {
+        let mut envelopes = [const { Envelope::EMPTY }; BATCH];
+        // SAFETY: all-zero bytes are a valid iovec and a valid mmsghdr.
+        let mut parts: [libc::iovec; BATCH] = unsafe { zeroed() };
+        // SAFETY: as above.
+        let mut headers: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
+        let mut count: libc::c_uint = 0;
+        let places = envelopes.iter_mut().zip(&mut parts).zip(&mut headers);
+        for (out, ((envelope, part), header)) in out.iter().zip(places) {
+            match Envelope::new(out) {
+                Ok(made) => *envelope = made,
+                Err(error) if count == 0 => return Err(error),
+                Err(_) => break,
+            }
+            *part = payload(out);
+            envelope.address(&mut header.msg_hdr, part);
+            count += 1;
+        }
+        // SAFETY: the first `count` headers point to payloads, addresses and control data, all
+        // alive here and with their true lengths; sendmmsg writes to the headers' lengths only.
+        let sent = check(unsafe {
+            libc::sendmmsg(
+                self.fd.as_raw_fd(),
+                headers.as_mut_ptr(),
+                count,
+                libc::MSG_NOSIGNAL,
+            )
+        })?;
+        Ok(usize::try_from(sent).unwrap_or(0))
     }
 }

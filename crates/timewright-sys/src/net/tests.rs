@@ -95,6 +95,37 @@ fn batches_take_many_and_cut_messages_are_marked() {
 }
 
 #[test]
+fn many_datagrams_leave_with_one_call() {
+    let (server, server_address) = bound(Family::V4, V4);
+    let client = Socket::udp(Family::V4).unwrap();
+    let payloads: Vec<[u8; 1]> = (0..20u8).map(|i| [i]).collect();
+    let to = Destination::Inet(server_address);
+    let mut out: Vec<Outgoing<'_>> = payloads.iter().map(|p| Outgoing::new(p, to)).collect();
+    out[2].from = Some("127.0.0.9".parse().unwrap());
+    assert_eq!(client.send_messages(&out).unwrap(), BATCH);
+    assert_eq!(client.send_messages(&out[BATCH..]).unwrap(), 4);
+    assert_eq!(client.send_messages(&[]).unwrap(), 0);
+
+    let mut batch = Batch::new();
+    wait_input(&server);
+    assert_eq!(batch.receive(&server).unwrap(), BATCH);
+    for (index, message) in batch.messages().enumerate() {
+        assert_eq!(message.bytes, payloads[index]);
+        let Peer::Inet(from) = message.from else {
+            panic!("{message:?}");
+        };
+        let last_octet = if index == 2 { 9 } else { 1 };
+        assert_eq!(from.ip(), IpAddr::from([127, 0, 0, last_octet]));
+    }
+    assert_eq!(batch.receive(&server).unwrap(), 4);
+
+    // One that cannot be sent ends the batch; as the first it is the error.
+    out[1].from = Some("192.0.2.1".parse().unwrap());
+    assert_eq!(client.send_messages(&out).unwrap(), 1);
+    assert!(client.send_messages(&out[1..]).is_err());
+}
+
+#[test]
 fn the_kernel_stamps_received_and_sent_datagrams() {
     let (server, server_address) = bound(Family::V4, V4);
     server.set_timestamping(stamping::RECEIVE).unwrap();
