@@ -18,7 +18,7 @@ use crate::account::cpu_time;
 /// Poll interval in the requests, log2 seconds.
 const POLL_LOG2: i8 = 6;
 /// After this long without a reply those on the way are given up.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Latencies kept for the quantiles.
 const LATENCIES_MAX: usize = 1 << 22;
 
@@ -233,6 +233,8 @@ impl<'a> Generator<'a> {
         self.start = Instant::now();
         loop {
             let now = self.start.elapsed();
+            // Looked for replies first: it may be us who did not run for so long.
+            while self.receive(&mut batch)? == BATCH {}
             if now > self.last_sent.max(self.last_reply) + PATIENCE {
                 self.on_the_way = 0;
             }
@@ -244,7 +246,6 @@ impl<'a> Generator<'a> {
             } else if self.on_the_way == 0 {
                 return Ok(());
             }
-            while self.receive(&mut batch)? == BATCH {}
         }
     }
 

@@ -1,16 +1,519 @@
 //! `cargo xtask bench server`: processor time per reply, ours beside Debian's chronyd.
 //!
-//! Both daemons answer the same load in turn, each pinned to one processor, so that what disturbs
-//! the machine meets both. What is compared is the ratio of neighbouring runs, not single figures.
+//! Both daemons run with the same configuration on processor 0 and are put under the same load by
+//! `timewright-loadgen` on processor 1, one shortly after the other, in alternating order, so that
+//! what disturbs the machine meets both. What is compared is the ratio of such neighbouring
+//! measurements, of which the median counts; single figures differ from machine to machine.
+//! User and system time are taken from the scheduler's account of the daemon's process.
+//!
+//! ```text
+//! build, fetch -> (own network namespace) -> pairs x { start both -> scenarios x { A, B } -> stop }
+//! ```
 
-/// The middle one of `values`, the mean of the two middle ones for an even count; `None` of none.
-pub(crate) fn median(values: &[f64]) -> Option<f64> {
+use std::fmt::Display;
+use std::fs;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::peers;
+use crate::shell::{cargo, command, is_root, read, run, tail, target_dir};
+use crate::tools;
+
+/// Fewer paired measurements than this say nothing.
+const PAIRS_MIN: usize = 7;
+const PAIRS: &str = "15";
+/// The daemons' processor and the generator's.
+const SERVER_CPU: &str = "0";
+const GENERATOR_CPU: &str = "1";
+/// How long a daemon may take to its first answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The first measurement of a run fills tables and caches and is not counted.
+const WARM_UP: &[&str] = &["--window", "64", "--seconds", "0.1"];
+
+/// What is asked of a server. Short enough that nothing else on the machine waits for long.
+struct Scenario {
+    name: &'static str,
+    about: &'static str,
+    load: &'static [&'static str],
+    /// Replies that must be in interleaved mode, of all.
+    interleaved_min: f64,
+    /// Whether more time per reply than the other's is a failure.
+    judged: bool,
+}
+
+const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "saturation",
+        about: "basic mode, as fast as answers come, 192 requests on the way",
+        load: &["--window", "192", "--seconds", "0.25"],
+        interleaved_min: 0.0,
+        judged: true,
+    },
+    Scenario {
+        name: "20k/s",
+        about: "basic mode, 20,000 requests per second",
+        load: &["--rate", "20000", "--seconds", "0.25"],
+        interleaved_min: 0.0,
+        judged: true,
+    },
+    Scenario {
+        name: "interleaved",
+        about: "interleaved mode, as fast as answers come, 192 requests on the way",
+        load: &[
+            "--window",
+            "192",
+            "--mode",
+            "interleaved",
+            "--seconds",
+            "0.4",
+        ],
+        // The first reply to each of 4000 clients is none.
+        interleaved_min: 0.8,
+        judged: false,
+    },
+];
+
+/// `cargo xtask bench server`.
+pub(crate) fn server(arguments: &[&str]) -> Result<()> {
+    let (pairs, against_itself) = match arguments {
+        [] => (PAIRS, false),
+        ["--pairs", pairs] => (*pairs, false),
+        ["--against-itself"] => (PAIRS, true),
+        ["--against-itself", "--pairs", pairs] => (*pairs, true),
+        _ => bail!("usage: cargo xtask bench server [--against-itself] [--pairs NUMBER]"),
+    };
+    match pairs.parse::<usize>() {
+        Ok(PAIRS_MIN..) => {}
+        Ok(_) | Err(_) => bail!("the number of pairs must be {PAIRS_MIN} or more, not `{pairs}`"),
+    }
+    if std::thread::available_parallelism()?.get() < 2 {
+        bail!("the benchmark needs two processors, one for the server and one for the load");
+    }
+    tools::need(tools::BENCH)?;
+    let theirs = peers::fetch()?.chronyd();
+    let ours = match std::env::var_os("TIMEWRIGHT_CHRONYD") {
+        _ if against_itself => theirs.clone(),
+        Some(ours) => ours.into(),
+        None => build("chronyd")?,
+    };
+    let generator = build("timewright-loadgen")?;
+    let inside = |mut command: Command| {
+        command.arg(std::env::current_exe().context("xtask does not know its own path")?);
+        command.args(["bench", "inside", pairs]);
+        command.args([&ours, &theirs, &generator]);
+        run(&mut command)
+    };
+    // An own network namespace keeps the firewall of the machine out of the measurement.
+    match namespace()? {
+        Some(command) => inside(command),
+        None => {
+            println!("no network namespace can be made here; measuring on the host's loopback");
+            measure(&ours, &theirs, &generator, pairs.parse()?)
+        }
+    }
+}
+
+/// The program of a package, as shipped.
+fn build(package: &str) -> Result<PathBuf> {
+    run(cargo().args(["build", "--quiet", "--release", "--package", package]))?;
+    Ok(target_dir().join("release").join(package))
+}
+
+/// A command that runs the words added to it in a new network namespace, if that is allowed.
+fn namespace() -> Result<Option<Command>> {
+    let words: &[&str] = if is_root() {
+        &["--net"]
+    } else {
+        &["--user", "--map-root-user", "--net"]
+    };
+    let unshare = tools::find("unshare").context("unshare is missing")?;
+    let make = || {
+        let mut made = command(&unshare);
+        made.args(words);
+        made
+    };
+    let possible = read(make().arg("true")).is_ok();
+    Ok(possible.then(make))
+}
+
+/// `bench inside`, what [`server`] runs in the namespace.
+pub(crate) fn inside(arguments: &[&str]) -> Result<()> {
+    let [pairs, ours, theirs, generator] = arguments else {
+        bail!("`bench inside` is not meant to be typed");
+    };
+    let ip = tools::find("ip").context("ip is missing")?;
+    run(command(ip).args(["link", "set", "lo", "up"]))?;
+    measure(
+        Path::new(ours),
+        Path::new(theirs),
+        Path::new(generator),
+        pairs.parse()?,
+    )
+}
+
+/// The paired measurements of one scenario.
+struct Row {
+    scenario: &'static Scenario,
+    ours: Vec<Measurement>,
+    theirs: Vec<Measurement>,
+}
+
+fn measure(ours: &Path, theirs: &Path, generator: &Path, pairs: usize) -> Result<()> {
+    let directory = target_dir().join("bench");
+    let mut rows: Vec<Row> = SCENARIOS
+        .iter()
+        .map(|scenario| Row {
+            scenario,
+            ours: Vec::new(),
+            theirs: Vec::new(),
+        })
+        .collect();
+    let load = |server: &mut Server, words: &[&str]| server.load(generator, words);
+    for pair in 0..pairs {
+        // New processes for every pair: where the kernel puts their memory matters as well.
+        let [our_port, their_port] = free_ports()?;
+        let mut ours = Server::start(ours, &directory.join("ours"), our_port)?;
+        let mut theirs = Server::start(theirs, &directory.join("debian"), their_port)?;
+        for server in [&mut ours, &mut theirs] {
+            server.wait(generator)?;
+            load(server, WARM_UP)?;
+        }
+        for (index, row) in rows.iter_mut().enumerate() {
+            let words = row.scenario.load;
+            if (pair + index) % 2 == 0 {
+                row.ours.push(load(&mut ours, words)?);
+                row.theirs.push(load(&mut theirs, words)?);
+            } else {
+                row.theirs.push(load(&mut theirs, words)?);
+                row.ours.push(load(&mut ours, words)?);
+            }
+        }
+        println!("pair {} of {pairs} measured", pair + 1);
+    }
+    report(&rows)
+}
+
+/// Prints the table; an error if we need more time than the other where that is judged.
+fn report(rows: &[Row]) -> Result<()> {
+    println!(
+        "\nProcessor time per reply, user and system; medians of {} pairs:\n",
+        rows.first().map_or(0, |row| row.ours.len())
+    );
+    println!(
+        "{:12} {:>9} {:>9} {:>6}  {:15} {:>18} {:>18}",
+        "", "ours ns", "theirs ns", "ratio", "(range)", "replies/s", "latency us"
+    );
+    let mut complaints = Vec::new();
+    for row in rows {
+        let median_of = |all: &[Measurement], value: fn(&Measurement) -> f64| {
+            median(&all.iter().map(value).collect::<Vec<f64>>())
+        };
+        let both = |value: fn(&Measurement) -> f64| {
+            (median_of(&row.ours, value), median_of(&row.theirs, value))
+        };
+        let mut ratios: Vec<f64> = row
+            .ours
+            .iter()
+            .zip(&row.theirs)
+            .map(|(ours, theirs)| ours.cpu_ns() / theirs.cpu_ns())
+            .collect();
+        ratios.sort_by(f64::total_cmp);
+        // What is printed is what is judged.
+        let ratio = (median(&ratios) * 100.0).round() / 100.0;
+        let range = format!(
+            "({:.2} to {:.2})",
+            ratios.first().copied().unwrap_or(f64::NAN),
+            ratios.last().copied().unwrap_or(f64::NAN)
+        );
+        let (cpu, rate, latency) = (
+            both(Measurement::cpu_ns),
+            both(Measurement::rate),
+            both(|one| one.median_ns / 1000.0),
+        );
+        println!(
+            "{:12} {:9.0} {:9.0} {ratio:6.2}  {range:15} {:>18} {:>18}",
+            row.scenario.name,
+            cpu.0,
+            cpu.1,
+            format!("{:.0} / {:.0}", rate.0, rate.1),
+            format!("{:.0} / {:.0}", latency.0, latency.1),
+        );
+        if row.scenario.judged && (ratio.is_nan() || ratio > 1.0) {
+            complaints.push(format!("{} {ratio:.2}", row.scenario.name));
+        }
+        check(row)?;
+    }
+    println!();
+    for row in rows {
+        println!("{:12} {}", row.scenario.name, row.scenario.about);
+    }
+    if !complaints.is_empty() {
+        bail!(
+            "more processor time per reply than Debian's chronyd: {}",
+            complaints.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// Figures are worth nothing if the server did something else than was asked.
+fn check(row: &Row) -> Result<()> {
+    for (who, all) in [("ours", &row.ours), ("Debian's", &row.theirs)] {
+        for one in all {
+            let name = row.scenario.name;
+            if one.interleaved < row.scenario.interleaved_min * one.replies {
+                bail!(
+                    "{name}: {who} answered {} of {} requests in interleaved mode",
+                    one.interleaved,
+                    one.replies
+                );
+            }
+            if one.replies < 0.5 * one.sent {
+                bail!(
+                    "{name}: {who} answered {} of {} requests",
+                    one.replies,
+                    one.sent
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the generator told.
+#[derive(Clone, Debug)]
+struct Measurement {
+    sent: f64,
+    replies: f64,
+    interleaved: f64,
+    elapsed_ns: f64,
+    cpu_total_ns: f64,
+    /// Of the latencies.
+    median_ns: f64,
+}
+
+impl Measurement {
+    fn parse(line: &str) -> Result<Self> {
+        let value = |key: &str| -> Result<f64> {
+            line.split_whitespace()
+                .filter_map(|word| word.split_once('='))
+                .find(|(name, _)| *name == key)
+                .and_then(|(_, value)| value.parse().ok())
+                .with_context(|| format!("no number `{key}` in the generator's report: {line}"))
+        };
+        let replies = value("replies")?;
+        if replies < 1.0 {
+            bail!("the server answered nothing");
+        }
+        Ok(Self {
+            sent: value("sent")?,
+            replies,
+            interleaved: value("interleaved")?,
+            elapsed_ns: value("elapsed")?,
+            cpu_total_ns: value("cpu")?,
+            median_ns: value("median")?,
+        })
+    }
+
+    /// Per reply.
+    fn cpu_ns(&self) -> f64 {
+        self.cpu_total_ns / self.replies
+    }
+
+    /// Replies per second.
+    fn rate(&self) -> f64 {
+        self.replies / self.elapsed_ns * 1e9
+    }
+}
+
+/// The middle one of `values`, the mean of the two middle ones for an even count; NaN of none.
+fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
+    let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
     let middle = sorted.len() / 2;
-    let upper = *sorted.get(middle)?;
-    match sorted.len() % 2 {
-        0 => Some((sorted.get(middle - 1)? + upper) / 2.0),
-        _ => Some(upper),
+    if sorted.len().is_multiple_of(2) {
+        f64::midpoint(at(middle.wrapping_sub(1)), at(middle))
+    } else {
+        at(middle)
+    }
+}
+
+/// A daemon in the foreground, killed when dropped.
+struct Server {
+    child: Child,
+    directory: PathBuf,
+    port: u16,
+}
+
+impl Server {
+    fn start(program: &Path, directory: &Path, port: u16) -> Result<Self> {
+        fs::create_dir_all(directory)
+            .with_context(|| format!("could not create {}", directory.display()))?;
+        // The client log is on and packets are stamped by the kernel unless configured otherwise.
+        let config = format!(
+            "bindaddress 127.0.0.1\nport {port}\nallow\nlocal stratum 1\ncmdport 0\n\
+             bindcmdaddress /\npidfile chronyd.pid\n"
+        );
+        fs::write(directory.join("chrony.conf"), config)?;
+        // Left by a daemon that was killed.
+        let _ = fs::remove_file(directory.join("chronyd.pid"));
+        let log = fs::File::create(directory.join("log"))?;
+        let user = read(command("id").arg("-un"))?;
+        let child = pinned(SERVER_CPU, program)?
+            .args(["-d", "-x", "-U", "-u", user.trim(), "-f", "chrony.conf"])
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("could not start {}", program.display()))?;
+        Ok(Self {
+            child,
+            directory: directory.to_path_buf(),
+            port,
+        })
+    }
+
+    /// Waits for the first answer.
+    fn wait(&mut self, generator: &Path) -> Result<()> {
+        let start = Instant::now();
+        while let Err(error) = self.load_once(generator, &["--window", "1", "--seconds", "0.01"]) {
+            if start.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// One measurement. On a machine with better things to do the daemon may not get its turn in
+    /// time, which is not its fault: once more, then.
+    fn load(&mut self, generator: &Path, words: &[&str]) -> Result<Measurement> {
+        self.load_once(generator, words)
+            .or_else(|_| self.load_once(generator, words))
+    }
+
+    fn load_once(&mut self, generator: &Path, words: &[&str]) -> Result<Measurement> {
+        let measurement = || {
+            let mut load = pinned(GENERATOR_CPU, generator)?;
+            load.arg(format!("127.0.0.1:{}", self.port)).args(words);
+            load.args(["--pid", &self.child.id().to_string()]);
+            Measurement::parse(&read(&mut load)?)
+        };
+        let measurement = measurement();
+        match self.child.try_wait()? {
+            None => measurement.with_context(|| self.describe("the daemon")),
+            Some(status) => bail!(self.describe(format!("the daemon ended with {status}"))),
+        }
+    }
+
+    fn describe(&self, what: impl Display) -> String {
+        let log = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        format!(
+            "{what} in {}, log:\n{}\n",
+            self.directory.display(),
+            tail(&log, 10)
+        )
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already gone if it ended early; then both calls fail, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command that runs on one processor only and, as root, before everything else that wants it.
+/// The two tools become the program, so that the process started is the one measured.
+fn pinned(cpu: &str, program: &Path) -> Result<Command> {
+    let find = |name| tools::find(name).with_context(|| format!("{name} is missing"));
+    let taskset = find("taskset")?;
+    let mut command = if is_root() {
+        let mut chrt = command(find("chrt")?);
+        chrt.args(["--fifo", "1"]).arg(taskset);
+        chrt
+    } else {
+        command(taskset)
+    };
+    command.args(["--cpu-list", cpu]).arg(program);
+    Ok(command)
+}
+
+/// Two UDP ports of the loopback address that nobody uses at the moment.
+fn free_ports() -> Result<[u16; 2]> {
+    let open =
+        || UdpSocket::bind(("127.0.0.1", 0)).context("could not open a UDP socket on 127.0.0.1");
+    let (first, second) = (open()?, open()?);
+    Ok([first.local_addr()?.port(), second.local_addr()?.port()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        for (values, want) in [
+            (&[3.0][..], 3.0),
+            (&[3.0, 1.0], 2.0),
+            (&[9.0, 1.0, 2.0], 2.0),
+            (&[4.0, 1.0, 3.0, 2.0], 2.5),
+        ] {
+            assert!((median(values) - want).abs() < 1e-12, "{values:?}");
+        }
+        assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn the_generator_s_report_is_read_by_key() {
+        let line = "sent=12 replies=10 interleaved=0 strange=0 elapsed=2000000000 median=5 p99=9 cpu=40000\n";
+        let one = Measurement::parse(line).unwrap();
+        assert!((one.cpu_ns() - 4000.0).abs() < 1e-9);
+        assert!((one.rate() - 5.0).abs() < 1e-9);
+        assert!(Measurement::parse("sent=12 replies=0").is_err());
+        assert!(Measurement::parse(&line.replace("cpu", "gpu")).is_err());
+    }
+
+    fn row(our_ns: &[f64], judged: bool) -> Row {
+        let one = |cpu_total_ns| Measurement {
+            sent: 1.0,
+            replies: 1.0,
+            interleaved: 0.0,
+            elapsed_ns: 1.0,
+            cpu_total_ns,
+            median_ns: 1.0,
+        };
+        let scenario = SCENARIOS.iter().find(|scenario| scenario.judged == judged);
+        let mut row = Row {
+            scenario: scenario.unwrap(),
+            ours: our_ns.iter().copied().map(one).collect(),
+            theirs: our_ns.iter().map(|_| one(100.0)).collect(),
+        };
+        for one in row.ours.iter_mut().chain(&mut row.theirs) {
+            one.interleaved = one.replies;
+        }
+        row
+    }
+
+    #[test]
+    fn only_a_median_above_one_is_a_failure() {
+        assert!(report(&[row(&[99.0, 100.0, 500.0], true)]).is_ok());
+        let error = report(&[row(&[99.0, 103.0, 103.0], true)]).unwrap_err();
+        assert!(error.to_string().ends_with("saturation 1.03"), "{error}");
+        assert!(report(&[row(&[300.0; 3], false)]).is_ok());
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_fails() {
+        let mut bad = row(&[50.0; 3], true);
+        bad.ours[1].sent = 3.0;
+        assert!(report(&[bad]).is_err());
     }
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod arrows;
+mod bench;
 mod demo;
 mod licences;
 mod peers;
@@ -24,6 +25,7 @@ Usage: cargo xtask COMMAND [ARGUMENTS]
   demo              run a server and a client on loopback; no root, no network, clock untouched
   test [STEP]...    run every check and test, or only the named steps (`test --list` names them)
   system [FILTER]   process tests in network namespaces (root), those whose name has FILTER
+  bench server      processor time per reply, ours beside Debian's chronyd; two processors needed
   arrows            check the direction of the dependencies and where unsafe code may be
   licences          check licences, origins and bans of the dependencies against deny.toml
   peers             fetch and unpack the other implementations the tests talk to
@@ -46,6 +48,8 @@ fn run() -> Result<()> {
         ["demo"] => demo::run(),
         ["test", steps @ ..] => suite::run(steps),
         ["system", rest @ ..] => system::run(rest),
+        ["bench", "server", rest @ ..] => bench::server(rest),
+        ["bench", "inside", rest @ ..] => bench::inside(rest),
         ["arrows"] => arrows::check(),
         ["licences"] => licences::check(),
         ["peers"] => peers::fetch().map(|peers| println!("{peers}")),

@@ -31,6 +31,14 @@ pub(crate) const PROCESS_TESTS: &[Tool] = &[
     tool("ps", "procps"),
 ];
 
+/// What the benchmark calls.
+pub(crate) const BENCH: &[Tool] = &[
+    tool("ip", "iproute2"),
+    tool("unshare", "util-linux"),
+    tool("taskset", "util-linux"),
+    tool("chrt", "util-linux"),
+];
+
 /// What fetching the other implementations calls.
 pub(crate) const PEERS: &[Tool] = &[tool("apt-get", "apt"), tool("dpkg", "dpkg")];
 
