@@ -31,6 +31,7 @@ pub mod names;
 pub mod poll;
 pub mod record;
 pub mod report;
+pub mod request;
 mod response;
 pub mod sockets;
 pub mod table;
@@ -43,10 +44,9 @@ pub use config::{Connectivity, SelectOptions, SourceConfig};
 pub use env::{CookedClock, Env, MeasurementLog, OurReference, Params, SourceQueries, StatsAction};
 pub use record::MeasurementRecord;
 pub use report::{Activity, NtpReport};
+pub use request::{AddError, Added, ConfId, Dispatch, NewSource, Origin, SourceKind, SourceMatch};
 pub use sockets::{SocketPolicy, Sockets};
-pub use table::{
-    AddError, Added, ConfId, Dispatch, NewSource, Origin, SourceKind, SourceMatch, SourceTable,
-};
+pub use table::SourceTable;
 
 use std::fmt;
 use std::net::IpAddr;

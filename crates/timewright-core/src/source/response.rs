@@ -324,6 +324,7 @@ impl Association {
             x.valid_timestamps = judged.tests.synchronised();
             x.init_remote_tx = NtpTimestamp::ZERO;
             x.init_local_rx = LocalStamp::default();
+            x.updated_init = false;
             match judged.mono.filter(|mono| !mono.receive.is_zero()) {
                 Some(mono) => {
                     x.remote_mono_epoch = mono.epoch;

@@ -1,6 +1,6 @@
 //! All NTP sources by id and address, with their pools (`ntp-engine.md` 6).
 
-use crate::event::{Event, Severity};
+use crate::event::Event;
 use crate::ids::{SocketKey, SourceId, Ticket};
 use crate::output::{Datagram, Family, FamilyFilter, Output, TxStamp};
 use crate::source::association::{Association, OperatingMode, Step, Tuning};
@@ -9,11 +9,13 @@ use crate::source::measure::{Kind, LocalStamp};
 use crate::source::names::{Lookup, Names, Target};
 use crate::source::report::Activity;
 use crate::source::response::{Received, Then};
-use crate::source::{Connectivity, SourceAddress, SourceConfig};
+use crate::source::{
+    AddError, Added, ConfId, Connectivity, Dispatch, NewSource, Origin, SourceAddress,
+    SourceConfig, SourceKind, SourceMatch,
+};
 use crate::timers::Timer;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use thiserror::Error;
 use timewright_time::{Cooked, MonoTime, Seconds, Timestamp};
 use timewright_wire::{HEADER_LEN, Header, Mode};
 
@@ -21,128 +23,6 @@ use timewright_wire::{HEADER_LEN, Header, Mode};
 pub const MAX_SOURCES: usize = 65_536;
 /// Most unresolved sources a pool starts with.
 const MAX_POOL_SOURCES: u32 = 16;
-
-/// What a line of the configuration asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SourceKind {
-    /// One server.
-    Server,
-    /// A symmetric peer.
-    Peer,
-    /// Several servers with one name.
-    Pool,
-}
-
-/// A source to be added.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewSource {
-    /// Name or address.
-    pub name: String,
-    /// What it is.
-    pub kind: SourceKind,
-    /// UDP port.
-    pub port: u16,
-    /// Families its name may resolve to.
-    pub families: FamilyFilter,
-    /// Options; ranges are applied when it is added.
-    pub config: SourceConfig,
-}
-
-/// Names what one addition made, for removal: a source, or all of a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ConfId(pub u32);
-
-/// A successful addition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Added {
-    /// Names it.
-    pub conf: ConfId,
-    /// The name has to be resolved first ("Unresolved name").
-    pub unresolved: bool,
-}
-
-/// Why a source was not added; the texts are those of the log.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum AddError {
-    /// There is a source with this address.
-    #[error("Already in use")]
-    AlreadyInUse,
-    /// The table is full.
-    #[error("Too many sources")]
-    TooManySources,
-    /// An address of the wrong family.
-    #[error("Invalid address")]
-    InvalidAddress,
-    /// A name with other than visible ASCII characters.
-    #[error("Invalid name")]
-    InvalidName,
-}
-
-/// Where a change comes from; decides how loud its message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The configuration file, or the program itself.
-    Config,
-    /// A command or a `.sources` file.
-    Command,
-}
-
-impl Origin {
-    /// Severity of messages.
-    pub(crate) const fn severity(self) -> Severity {
-        match self {
-            Self::Config => Severity::Debug,
-            Self::Command => Severity::Info,
-        }
-    }
-}
-
-/// Which sources a command is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceMatch {
-    /// All.
-    All,
-    /// Those whose address equals this one where the mask has ones. A mask of the other family
-    /// means all bits.
-    Masked {
-        /// The address.
-        address: IpAddr,
-        /// The mask.
-        mask: IpAddr,
-    },
-    /// One unresolved source.
-    Unresolved(u32),
-}
-
-impl SourceMatch {
-    /// Whether a source with this address is meant.
-    #[must_use]
-    pub fn matches(self, address: SourceAddress) -> bool {
-        match (self, address) {
-            (Self::All, _) => true,
-            (Self::Unresolved(id), SourceAddress::Unresolved(other)) => id == other,
-            (Self::Masked { address, mask }, SourceAddress::Ip(ip)) => match (address, mask, ip) {
-                (IpAddr::V4(a), IpAddr::V4(m), IpAddr::V4(ip)) => {
-                    (a.to_bits() ^ ip.to_bits()) & m.to_bits() == 0
-                }
-                (IpAddr::V6(a), IpAddr::V6(m), IpAddr::V6(ip)) => {
-                    (a.to_bits() ^ ip.to_bits()) & m.to_bits() == 0
-                }
-                _ => address == ip,
-            },
-            _ => false,
-        }
-    }
-}
-
-/// Whether a packet was for a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dispatch {
-    /// It was, and is done with.
-    Taken,
-    /// It was not: it may be for the server.
-    Unknown,
-}
 
 /// Names a pool; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,7 @@ use crate::output::{Output, StampSource};
 use crate::rng;
 use crate::source::association::{After, Association, OperatingMode, Step};
 use crate::source::env::{Env, StatsAction};
-use crate::source::measure::{Kind, LocalStamp};
+use crate::source::measure::{Kind, LocalStamp, MAX_RESPONSE_TIME};
 use crate::source::poll::Poll;
 use crate::source::response::{Passed, Then};
 use crate::timers::Timer;
@@ -20,8 +20,6 @@ const BURST_GOOD: i32 = 1;
 const MAX_BURST_TOTAL: i32 = 4;
 /// Clients stop asking for interleaved responses after this many unanswered requests.
 const MAX_CLIENT_INTERLEAVED_TX: u32 = 4;
-/// The client socket is closed this long after `maxdelay`: a later response fails test A.
-const MAX_RESPONSE_TIME: Seconds = Seconds(4.0);
 const BACKOFF_SELECTED: f64 = 0.1;
 const BACKOFF: f64 = 0.25;
 /// A client's packets say nothing of its clock.
@@ -199,6 +197,7 @@ impl Association {
             env,
         );
         if self.kind == Kind::Client {
+            // A response after that fails test A.
             let wait = Seconds(self.config.maxdelay) + MAX_RESPONSE_TIME;
             env.timers.arm(Timer::Receive(self.id), env.now.mono + wait);
         }

@@ -6,7 +6,7 @@ use crate::output::FamilyFilter;
 use crate::output::{Datagram, Output, OutputQueue, PacketStamp, StampSource, TxStamp};
 use crate::rng::Rng;
 use crate::source::env::{CookedClock, Env, OurReference, Params, SourceQueries, StatsAction};
-use crate::source::table::{AddError, Added, NewSource, Origin, SourceKind, SourceTable};
+use crate::source::{AddError, Added, NewSource, Origin, SourceKind, SourceTable};
 use crate::source::{Association, Dispatch, SocketPolicy, Sockets, SourceConfig};
 use crate::stats::{DelayTestData, Sample};
 use crate::timers::{Timer, Timers};

@@ -4,7 +4,7 @@ use super::bench::{Bench, TestRng, new_source};
 use crate::ids::SourceId;
 use crate::output::{Family, FamilyFilter, StampSource};
 use crate::source::names::{LookupAnswer, Target};
-use crate::source::table::{AddError, NewSource, Origin, SourceKind};
+use crate::source::{AddError, NewSource, Origin, SourceKind};
 use crate::source::{Connectivity, SourceAddress, SourceConfig, SourceMatch};
 use crate::timers::Timer;
 use std::net::IpAddr;
@@ -308,7 +308,6 @@ fn a_source_that_fails_is_replaced_by_another_of_its_name() {
     bench.answer(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
     bench.allow_routes();
     answer_request(&mut bench, ids[0]);
-    let due = bench.timers.deadline(Timer::Transmit(ids[0])).unwrap();
     bench.entry(ids[0]).poll.current = 9;
     bench.run(|table, env| table.on_bad_source(ids[0], env));
     bench.answer(&["192.0.2.1", "192.0.2.2", "192.0.2.9"]);
@@ -327,7 +326,6 @@ fn a_source_that_fails_is_replaced_by_another_of_its_name() {
     // The source was reachable, so its poll is reset.
     assert_eq!(bench.get(ids[0]).poll.current, 6);
     assert!(bench.timers.is_armed(Timer::Transmit(ids[0])));
-    let _ = due;
     // The next replacement has to wait.
     bench.run(|table, env| table.on_bad_source(ids[1], env));
     assert!(bench.lookups.is_empty());
