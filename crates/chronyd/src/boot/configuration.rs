@@ -7,36 +7,10 @@ use crate::logger::Logger;
 use crate::os_files::OsFiles;
 use std::io::Write;
 use std::net::IpAddr;
+use timewright_config::directives::{self, Directive, Status};
 use timewright_config::{AccessRule, Config, ParseOptions, Parsed, Subnet, Warning};
 use timewright_sys::names::{Families, lookup};
 use timewright_sys::net::Family;
-
-/// Directives that are understood but whose effect is not in this build.
-const MISSING: [&str; 23] = [
-    "hwclockfile",
-    "hwtimestamp",
-    "hwtstimeout",
-    "keyfile",
-    "maxntsconnections",
-    "nocerttimecheck",
-    "nosystemcert",
-    "ntpsigndsocket",
-    "ntsaeads",
-    "ntsdumpdir",
-    "ntsntpserver",
-    "ntsport",
-    "ntsprocesses",
-    "ntsratelimit",
-    "ntsrefresh",
-    "ntsrotate",
-    "ntsservercert",
-    "ntsserverkey",
-    "ntstrustedcerts",
-    "ptpport",
-    "refclock",
-    "rtcautotrim",
-    "rtcfile",
-];
 
 /// Reads the configuration. `None`: it was printed, and that was all to do. Otherwise with the
 /// names of the directives used.
@@ -149,11 +123,8 @@ pub(super) fn warn_of_missing(
     logger: &mut Logger,
 ) {
     for name in used {
-        let without_effect = match *name {
-            "rtcsync" => false,
-            name => MISSING.contains(&name),
-        };
-        if without_effect {
+        let status = directives::find(name.as_bytes()).map(Directive::status);
+        if status == Some(Status::Pending) {
             logger.warning(format_args!(
                 "{name} directive has no effect in this version"
             ));
@@ -164,7 +135,7 @@ pub(super) fn warn_of_missing(
         .iter()
         .any(|source| source.options.key.is_some())
     {
-        logger.warning("key option of sources has no effect in this version");
+        logger.warning("Sources with a key are not polled in this version");
     }
     if config.sources.iter().any(|source| source.options.nts) {
         logger.warning("Missing NTS support");
@@ -217,15 +188,5 @@ mod tests {
         let options = options(&["port 0", "deny nosuchhost.invalid"]);
         let text = read(&options, &mut quiet()).unwrap_err();
         assert_eq!(text, "Could not parse deny directive at line 2");
-    }
-
-    #[test]
-    fn missing_directives_exist_in_the_language() {
-        for name in MISSING {
-            assert!(
-                timewright_config::directives::find(name.as_bytes()).is_some(),
-                "{name}"
-            );
-        }
     }
 }

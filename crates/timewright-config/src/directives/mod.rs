@@ -90,7 +90,34 @@ pub enum Status {
 /// Directives that are parsed completely but whose effect the daemon does not have yet.
 ///
 /// The daemon warns when [`Parsed::used`](crate::Parsed::used) names one of them.
-const PENDING: &[&str] = &[];
+const PENDING: &[&str] = &[
+    "hwclockfile",
+    "hwtimestamp",
+    "hwtstimeout",
+    "keyfile",
+    "maxntsconnections",
+    "nocerttimecheck",
+    "nosystemcert",
+    "ntpsigndsocket",
+    "ntsaeads",
+    "ntsdumpdir",
+    "ntsntpserver",
+    "ntsport",
+    "ntsprocesses",
+    "ntsratelimit",
+    "ntsrefresh",
+    "ntsrotate",
+    "ntsservercert",
+    "ntsserverkey",
+    "ntstrustedcerts",
+    "ptpdomain",
+    "ptpport",
+    "refclock",
+    "rtcautotrim",
+    "rtcdevice",
+    "rtcfile",
+    "rtconutc",
+];
 
 type Apply = fn(&mut Parser<'_>, &Args<'_>) -> Applied;
 

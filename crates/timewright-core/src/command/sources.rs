@@ -237,6 +237,7 @@ fn new_source(source: &AddSource) -> Option<NewSource> {
             mono_root: has(SourceFlags::EXTFIELD_MONO_ROOT),
             net_correction: has(SourceFlags::EXTFIELD_NET_CORRECTION),
             maxsources: source.max_sources,
+            authenticate: source.auth_key != 0 || has(SourceFlags::NTS),
             select: crate::source::SelectOptions {
                 noselect: select.contains(SelectFlags::NOSELECT),
                 prefer: select.contains(SelectFlags::PREFER),

@@ -42,6 +42,9 @@ pub enum Auth {
     /// Not at all.
     #[default]
     None,
+    /// The configuration asks for a key or NTS that is not at hand: nothing is sent, and nothing
+    /// received would be believed.
+    Unavailable,
 }
 
 /// Whether a source is polled.
@@ -197,7 +200,7 @@ impl Association {
             kind,
             address,
             port,
-            auth: Auth::None,
+            auth: if config.authenticate { Auth::Unavailable } else { Auth::None },
             mode: OperatingMode::Offline,
             suspended: true,
             poll: Poll::new(config.minpoll, config.maxpoll),
@@ -260,6 +263,7 @@ impl Association {
     pub const fn is_authenticated(&self) -> bool {
         match self.auth {
             Auth::None => false,
+            Auth::Unavailable => true,
         }
     }
 

@@ -90,6 +90,8 @@ pub struct SourceConfig {
     pub net_correction: bool,
     /// Pools: how many sources to use.
     pub maxsources: u32,
+    /// Whether responses must be authenticated (`key`, `nts`).
+    pub authenticate: bool,
     /// Selection options.
     pub select: SelectOptions,
 }
@@ -123,6 +125,7 @@ impl Default for SourceConfig {
             mono_root: false,
             net_correction: false,
             maxsources: 4,
+            authenticate: false,
             select: SelectOptions::default(),
         }
     }
@@ -159,6 +162,7 @@ impl From<&timewright_config::SourceOptions> for SourceConfig {
             mono_root: options.extfields.mono_root,
             net_correction: options.extfields.net_correction,
             maxsources: options.maxsources,
+            authenticate: options.key.is_some() || options.nts,
             select: SelectOptions {
                 noselect: options.select.noselect,
                 prefer: options.select.prefer,

@@ -255,6 +255,7 @@ impl Association {
     fn is_authentic(&self, packet: &Packet<'_>) -> bool {
         match self.auth {
             Auth::None => packet.auth == AuthMode::None,
+            Auth::Unavailable => false,
         }
     }
 
@@ -538,7 +539,7 @@ impl Association {
         report.tests = judged.tests;
         report.interleaved = judged.interleaved;
         report.authenticated = match self.auth {
-            Auth::None => false,
+            Auth::None | Auth::Unavailable => false,
         };
         report.tx_source = Some(tx);
         report.rx_source = Some(rx);

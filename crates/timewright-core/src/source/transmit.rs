@@ -3,7 +3,7 @@
 use crate::ids::SocketKey;
 use crate::output::{Output, StampSource};
 use crate::rng;
-use crate::source::association::{After, Association, OperatingMode, Step};
+use crate::source::association::{After, Association, Auth, OperatingMode, Step};
 use crate::source::env::{Env, StatsAction};
 use crate::source::measure::{Kind, LocalStamp, MAX_RESPONSE_TIME};
 use crate::source::poll::Poll;
@@ -243,6 +243,9 @@ impl Association {
         interleaved: bool,
         env: &mut Env<'_>,
     ) -> Option<()> {
+        if self.auth == Auth::Unavailable {
+            return None;
+        }
         let mut buffer = [0; MAX_PACKET_LEN];
         let (packet, header, local_tx) = self.build(&mut buffer, reply, interleaved, env).ok()?;
         self.exchange.local_ntp_rx = header.receive;
