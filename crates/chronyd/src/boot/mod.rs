@@ -127,7 +127,7 @@ fn open_clock(
     logger: &mut Logger,
 ) -> Result<SystemClock, Fatal> {
     if options.no_clock_control {
-        // The engine has a message for this.
+        logger.info("Disabled control of system clock");
         return Ok(SystemClock::ReadOnly);
     }
     let clock = KernelClock::open(config.rtc.sync)?;
