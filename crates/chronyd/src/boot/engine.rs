@@ -8,9 +8,21 @@ use timewright_core::engine::{Boot, Purpose};
 use timewright_sys::net::Family;
 use timewright_time::Seconds;
 
-/// First Unix second of the era of NTP time that is assumed: 1976-12-03, so times up to 2113 are
-/// understood and 50 years of the past as of the first release.
-const ERA_START_S: i64 = 218_499_893;
+/// First Unix second of the era of NTP time that is assumed: 18250 days before the build, which
+/// is the time in `SOURCE_DATE_EPOCH` or else that of the first release (2026-11-21), so that
+/// builds are reproducible (`ntp-engine.md` 1.2).
+const ERA_START_S: i64 = build_time_s() - 18_250 * 86_400;
+
+const fn build_time_s() -> i64 {
+    const FIRST_RELEASE_S: i64 = 1_795_219_200;
+    match option_env!("SOURCE_DATE_EPOCH") {
+        None => FIRST_RELEASE_S,
+        Some(text) => match i64::from_str_radix(text, 10) {
+            Ok(seconds) => seconds,
+            Err(_) => panic!("SOURCE_DATE_EPOCH must be a number of seconds"),
+        },
+    }
+}
 
 /// What the engine is told besides the configuration. Files that cannot be read are left out;
 /// whether that is worth a message is for the engine to say.
