@@ -50,6 +50,27 @@ impl Address {
         }
     }
 
+    /// The source ID a client means by `ID#` and a number. As in the reference the number is
+    /// taken modulo 2^32, may have a sign, and what follows it does not count.
+    #[must_use]
+    pub fn from_id(text: &str) -> Option<Self> {
+        let number = text.strip_prefix("ID#")?;
+        let (negative, digits) = match number.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, number.strip_prefix('+').unwrap_or(number)),
+        };
+        let len = digits.bytes().take_while(u8::is_ascii_digit).count();
+        let value = digits.bytes().take(len).fold(0u32, |sum, digit| {
+            sum.wrapping_mul(10).wrapping_add(u32::from(digit - b'0'))
+        });
+        let id = if negative {
+            value.wrapping_neg()
+        } else {
+            value
+        };
+        (len > 0).then_some(Self::Id(id))
+    }
+
     /// Whether the address, masked, equals `wanted`, masked.
     ///
     /// Families must match; a mask of another family is ignored.
@@ -165,6 +186,16 @@ mod tests {
             "",
         ] {
             assert_eq!(bad.parse::<Address>(), Err(AddressError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_are_read_like_scanf() {
+        for (text, id) in [("ID#1x", 1), ("ID#-1", u32::MAX), ("ID#0000000003", 3)] {
+            assert_eq!(Address::from_id(text), Some(Address::Id(id)));
+        }
+        for bad in ["ID#", "ID#x", "1", "id#1"] {
+            assert_eq!(Address::from_id(bad), None);
         }
     }
 

@@ -16,9 +16,6 @@ use crate::{REPLY_HEADER, Status, VERSION};
 /// Packet type of a reply.
 pub(crate) const TYPE: u8 = 2;
 
-/// Replies no longer produced, with the length a client still expects of them.
-const RETIRED_LENGTHS: [(u16, usize); 5] = [(14, 48), (15, 424), (16, 152), (22, 60), (24, 72)];
-
 macro_rules! replies {
     ($( $(#[$meta:meta])* $code:literal $name:ident $(($payload:ty))? : $len:literal; )*) => {
         /// What a reply carries, in number form.
@@ -47,7 +44,7 @@ macro_rules! replies {
             pub const fn wire_len(self) -> usize {
                 match self {
                     $( Self::$name => REPLY_HEADER $( + <$payload as Field>::SIZE )?, )*
-                    Self::Other(code) => retired_len(code),
+                    Self::Other(_) => 0,
                 }
             }
         }
@@ -131,22 +128,6 @@ replies! {
     25 ServerStats(Box<ServerStats>): 196;
     /// The last valid measurement of a source.
     26 NtpData(Box<NtpData>): 172;
-}
-
-const fn retired_len(code: u16) -> usize {
-    let mut row = 0;
-    while row < RETIRED_LENGTHS.len() {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "the loop stays inside; iterators are not const"
-        )]
-        let (retired, len) = RETIRED_LENGTHS[row];
-        if retired == code {
-            return len;
-        }
-        row += 1;
-    }
-    0
 }
 
 /// A reply: the status and, on success of a report, the data.

@@ -403,7 +403,7 @@ impl AddSource {
 pub(crate) const NAME_ROOM: usize = 256;
 
 /// A source name: printable ASCII without blanks, at most 255 characters; may be empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Name(String);
 
 /// Why a text is not a [`Name`].
