@@ -5,8 +5,10 @@
 //! means is the caller's affair. Everything goes through the C library (no inline system calls),
 //! so that programs can be run under an interposing simulator, and every optional call may fail.
 
+pub mod calendar;
 pub mod clock;
 mod cvt;
+pub mod directory;
 pub mod files;
 pub mod frame;
 pub mod local;
