@@ -27,7 +27,11 @@ const fn build_time_s() -> i64 {
 /// What the engine is told besides the configuration. Files that cannot be read are left out;
 /// whether that is worth a message is for the engine to say.
 pub(crate) fn engine_values(runtime: &Runtime, options: &Options, config: &Config) -> Boot {
-    let text = |path: &Path| std::fs::read_to_string(path).ok();
+    // Bytes that are no text are for the engine to complain about, like any other nonsense.
+    let text = |path: &Path| {
+        let bytes = std::fs::read(path).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
     let points = config
         .clock
         .temp_comp
