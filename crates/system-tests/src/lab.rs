@@ -365,6 +365,16 @@ impl Host {
         process
     }
 
+    /// Whether `chronyd` was built with a feature, as its version line says (`SECHASH`).
+    #[track_caller]
+    #[must_use]
+    pub fn chronyd_has(&self, feature: &str) -> bool {
+        let line = self.shell("chronyd -v").ok();
+        let has = |sign: char| line.contains(&format!("{sign}{feature}"));
+        assert!(has('+') != has('-'), "{line}");
+        has('+')
+    }
+
     /// Where a file of the host is seen from the test.
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {

@@ -169,16 +169,22 @@ fn random_ntp_packets_never_get_more_than_they_sent() {
         }
         packets.push(packet);
     }
-    for (packet, reply) in packets.iter().zip(pair.ask(&packets, 20)) {
-        if let Some(reply) = reply {
-            assert!(
-                reply.len() <= packet.len(),
-                "{} for {}: {}",
-                reply.len(),
-                packet.len(),
-                hex(packet)
-            );
-        }
+    for reply in pair.ask(&packets, 20).into_iter().flatten() {
+        // A reply returns the transmit timestamp of its request as origin; on a busy machine it may
+        // come after the next request has left.
+        let origin = reply
+            .get(24..32)
+            .expect("no reply is shorter than a header");
+        let request = packets
+            .iter()
+            .find(|packet| packet.get(40..48) == Some(origin));
+        let request = request.unwrap_or_else(|| panic!("a reply to nothing: {}", hex(&reply)));
+        assert!(
+            reply.len() <= request.len(),
+            "{} for {}",
+            hex(&reply),
+            hex(request)
+        );
     }
     pair.check_unharmed(&before);
 }
@@ -394,6 +400,10 @@ fn malformed_keys_are_named_and_the_good_ones_work() {
     host.must("chmod 640 /etc/chrony.keys");
     let daemon = host.chronyd("local stratum 5\nkeyfile /etc/chrony.keys\n");
     let log = daemon.stderr();
+    if !host.chronyd_has("SECHASH") {
+        assert!(log.contains("keyfile directive has no effect"), "{log}");
+        return;
+    }
     for line in [
         "Could not parse key at line 2 in file /etc/chrony.keys",
         "Could not parse key at line 3 in file /etc/chrony.keys",

@@ -103,6 +103,17 @@ fn every_protocol_version_is_understood_from_debians_client() {
 
 #[test]
 fn a_symmetric_key_is_shared_with_debians_chronyd() {
+    let host = Lab::new().host("host131", "192.168.163.131/24");
+    if !host.chronyd_has("SECHASH") {
+        // Not built yet: then it says so instead of running without the authentication asked for.
+        let daemon = host.chronyd("keyfile /etc/chrony.keys\n");
+        assert!(
+            daemon.stderr().contains("keyfile directive has no effect"),
+            "{}",
+            daemon.stderr()
+        );
+        return;
+    }
     let keys = "1 MD5 ASCII:abcdefghijkl\n2 SHA1 HEX:0123456789ABCDEF0123456789ABCDEF01234567\n";
     for (daemon, client) in [("chronyd", "debian-chronyd"), ("debian-chronyd", "chronyd")] {
         for key in [1, 2] {
