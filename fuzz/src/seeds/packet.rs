@@ -1,0 +1,146 @@
+//! NTP packets: what a running reference server was asked and answered, and the shapes of
+//! trailers that none of these have.
+
+use super::{Seed, file_name};
+use serde_json::Value;
+use timewright_wire::{
+    FIELD_NET_CORRECTION, FIELD_NTS_AUTHENTICATOR, FIELD_NTS_COOKIE, FIELD_NTS_PLACEHOLDER,
+    FIELD_NTS_UNIQUE_ID, Header, Mode, NetCorrection, PacketBuilder,
+};
+
+const PROBES: &str = include_str!("../../../crates/timewright-wire/tests/data/ntp-probes.json");
+
+pub(super) fn seeds(add: &mut impl FnMut(Seed)) {
+    let mut add = |name: &str, bytes: Vec<u8>| {
+        add(Seed {
+            target: "packet",
+            name: file_name(name),
+            bytes,
+        });
+    };
+    for (name, request, response) in probes() {
+        if let Some(response) = response {
+            add(&format!("{name} answer"), response);
+        }
+        add(&name, request);
+    }
+    for (name, bytes) in shapes() {
+        add(name, bytes);
+    }
+    let mut plain = packet(4, Mode::Control, &[], &[]);
+    for leap in 0..4 {
+        plain[0] = plain[0] & 0x3f | leap << 6;
+        add(&format!("v4 control leap {leap}"), plain.clone());
+    }
+}
+
+/// Recorded requests with their names, and the answers they got.
+pub(super) fn probes() -> Vec<(String, Vec<u8>, Option<Vec<u8>>)> {
+    let json: Value = serde_json::from_str(PROBES).expect("the recorded packets are JSON");
+    let probes = json["probes"].as_array().expect("an array of probes");
+    let mut all: Vec<(String, Vec<u8>, Option<Vec<u8>>)> = Vec::new();
+    for probe in probes {
+        let text = |key: &str| probe[key].as_str();
+        let (Some(name), Some(request)) = (text("name"), text("request")) else {
+            panic!("a probe without a name or request: {probe}");
+        };
+        // One name occurs twice, with the same request.
+        if all.iter().all(|(known, ..)| known != name) {
+            all.push((name.to_owned(), unhex(request), text("response").map(unhex)));
+        }
+    }
+    all
+}
+
+fn unhex(digits: &str) -> Vec<u8> {
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    assert!(rest.is_empty(), "an odd number of digits");
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    pairs
+        .iter()
+        .map(|&[high, low]| digit(high)?.checked_mul(16)?.checked_add(digit(low)?))
+        .collect::<Option<_>>()
+        .expect("hexadecimal digits")
+}
+
+/// A packet with these fields and, behind them, these bytes.
+pub(super) fn packet(version: u8, mode: Mode, fields: &[(u16, Vec<u8>)], mac: &[u8]) -> Vec<u8> {
+    let header = Header {
+        version,
+        mode,
+        poll: 6,
+        precision: -20,
+        transmit: timewright_time::NtpTimestamp(0xeeac_7b33_61ce_8397),
+        ..Header::default()
+    };
+    let mut buffer = [0; timewright_wire::MAX_PACKET_LEN];
+    let mut builder = PacketBuilder::new(&mut buffer, &header).expect("a header fits");
+    for (kind, body) in fields {
+        builder.add_field(*kind, body).expect("the field fits");
+    }
+    builder.append(mac).expect("the MAC fits");
+    builder.finish().to_vec()
+}
+
+/// A key id and a digest of this length.
+pub(super) fn mac(digest: usize) -> Vec<u8> {
+    let mut mac = vec![0, 0, 0x10, 1];
+    mac.resize(4 + digest, 0xd1);
+    mac
+}
+
+/// The fields of a request with Network Time Security (RFC 8915 section 5.7).
+pub(super) fn nts_fields() -> Vec<(u16, Vec<u8>)> {
+    vec![
+        (FIELD_NTS_UNIQUE_ID, vec![0x1d; 32]),
+        (FIELD_NTS_COOKIE, vec![0xc0; 96]),
+        (FIELD_NTS_PLACEHOLDER, vec![0; 96]),
+        (
+            FIELD_NTS_AUTHENTICATOR,
+            [&[0, 16, 0, 16][..], &[0xa5; 32]].concat(),
+        ),
+    ]
+}
+
+fn shapes() -> Vec<(&'static str, Vec<u8>)> {
+    let net = (
+        FIELD_NET_CORRECTION,
+        NetCorrection { correction: -1 }.to_body().to_vec(),
+    );
+    vec![
+        ("v4 mac md5", packet(4, Mode::Client, &[], &mac(16))),
+        ("v4 mac sha1", packet(4, Mode::Client, &[], &mac(20))),
+        ("v3 mac sha256", packet(3, Mode::Client, &[], &mac(32))),
+        ("v3 mac sha512", packet(3, Mode::Server, &[], &mac(64))),
+        ("v2 mac md5", packet(2, Mode::Active, &[], &mac(16))),
+        ("v1 mac md5", packet(1, Mode::Passive, &[], &mac(16))),
+        (
+            "v4 broadcast mac",
+            packet(4, Mode::Broadcast, &[], &mac(20)),
+        ),
+        (
+            "v4 field and mac",
+            packet(4, Mode::Client, std::slice::from_ref(&net), &mac(16)),
+        ),
+        (
+            "v4 nts request",
+            packet(4, Mode::Client, &nts_fields(), &[]),
+        ),
+        (
+            "v4 nts answer",
+            packet(4, Mode::Server, &nts_fields()[..1], &[]),
+        ),
+        (
+            "v4 nts and mac",
+            packet(4, Mode::Client, &nts_fields()[..2], &mac(16)),
+        ),
+        (
+            "v4 negative correction",
+            packet(4, Mode::Server, &[net], &[]),
+        ),
+    ]
+}
