@@ -89,7 +89,6 @@ fn run(options: &Options) -> bool {
         },
         csv: options.csv,
         dot: options.dot,
-        wide: options.wide,
     };
     if at_terminal {
         editor::run(&mut session)
@@ -144,7 +143,8 @@ fn servers(options: &Options, host: &dyn Host) -> Vec<Server> {
             servers.push(Server::Unix(item.into()));
             continue;
         }
-        let addresses = host::addresses(host, item, options.families)
+        let addresses = host
+            .look_up(item, options.families)
             .into_iter()
             .take(ADDRESSES_MAX);
         servers.extend(addresses.map(|ip: IpAddr| Server::Udp(SocketAddr::new(ip, options.port))));

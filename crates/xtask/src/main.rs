@@ -8,6 +8,7 @@
 mod arrows;
 mod bench;
 mod demo;
+mod fuzz;
 mod licences;
 mod peers;
 mod shell;
@@ -24,6 +25,8 @@ Usage: cargo xtask COMMAND [ARGUMENTS]
 
   demo              run a server and a client on loopback; no root, no network, clock untouched
   test [STEP]...    run every check and test, or only the named steps (`test --list` names them)
+  fuzz [TARGET]...  run the fuzz targets (`--seconds N`, `--input FILE` to see a crash again,
+                    `--missed` to list the lines that the seeds do not reach)
   system [FILTER]   process tests in network namespaces (root), those whose name has FILTER
   bench server      processor time per reply, ours beside Debian's chronyd; two processors needed
   arrows            check the direction of the dependencies and where unsafe code may be
@@ -50,6 +53,7 @@ fn run() -> Result<()> {
         ["system", rest @ ..] => system::run(rest),
         ["bench", "server", rest @ ..] => bench::server(rest),
         ["bench", "inside", rest @ ..] => bench::inside(rest),
+        ["fuzz", ..] => fuzz::run(arguments.get(1..).unwrap_or_default()),
         ["arrows"] => arrows::check(),
         ["licences"] => licences::check(),
         ["peers"] => peers::fetch().map(|peers| println!("{peers}")),
