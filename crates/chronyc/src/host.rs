@@ -23,10 +23,26 @@ pub(crate) trait Host: Calendar {
     fn interrupted(&self) -> bool;
     /// Random bytes.
     fn fill_random(&self, bytes: &mut [u8]) -> io::Result<()>;
-    /// The addresses of a name, or of an address in text form.
+    /// The addresses of a name. Use [`addresses`], which knows addresses without asking.
     fn look_up(&self, name: &str, families: Families) -> Vec<IpAddr>;
     /// The name of an address.
     fn reverse(&self, address: IpAddr) -> Option<String>;
+}
+
+/// The addresses a word means: the one it is, or those of the name it is.
+pub(crate) fn addresses(host: &dyn Host, word: &str, families: Families) -> Vec<IpAddr> {
+    match word.parse::<IpAddr>() {
+        Ok(ip) => {
+            let wanted = match families {
+                Families::Any => true,
+                Families::V4 => ip.is_ipv4(),
+                Families::V6 => ip.is_ipv6(),
+            };
+            Vec::from_iter(wanted.then_some(ip))
+        }
+        Err(_) if word.is_empty() => Vec::new(),
+        Err(_) => host.look_up(word, families),
+    }
 }
 
 /// The real machine.

@@ -89,6 +89,7 @@ fn run(options: &Options) -> bool {
         },
         csv: options.csv,
         dot: options.dot,
+        wide: options.wide,
     };
     if at_terminal {
         editor::run(&mut session)
@@ -143,8 +144,7 @@ fn servers(options: &Options, host: &dyn Host) -> Vec<Server> {
             servers.push(Server::Unix(item.into()));
             continue;
         }
-        let addresses = host
-            .look_up(item, options.families)
+        let addresses = host::addresses(host, item, options.families)
             .into_iter()
             .take(ADDRESSES_MAX);
         servers.extend(addresses.map(|ip: IpAddr| Server::Udp(SocketAddr::new(ip, options.port))));

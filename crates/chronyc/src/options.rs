@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) dot: bool,
     /// Each argument is a command.
     pub(crate) many: bool,
+    /// A wide column of names.
+    pub(crate) wide: bool,
     /// Servers, separated by commas.
     pub(crate) hosts: String,
     /// UDP port of the servers.
@@ -49,6 +51,7 @@ impl Default for Options {
             csv: false,
             dot: false,
             many: false,
+            wide: false,
             hosts: format!("{DEFAULT_SOCKET},127.0.0.1,::1"),
             port: DEFAULT_PORT,
             user: DEFAULT_USER.to_owned(),
@@ -133,6 +136,7 @@ fn set(options: &mut Options, letter: char) -> bool {
         'c' => options.csv = true,
         'e' => options.dot = true,
         'm' => options.many = true,
+        'w' => options.wide = true,
         // Kept for old scripts: authentication is gone, and this build has no debug messages.
         'a' | 'd' => {}
         _ => return false,
@@ -185,6 +189,7 @@ pub(crate) fn usage(program: &str) -> String {
         ("-h HOST", format!("Specify server ({})", defaults.hosts)),
         ("-p PORT", format!("Specify UDP port ({})", defaults.port)),
         ("-u USER", format!("Specify user ({})", defaults.user)),
+        ("-w", "Wide output".to_owned()),
         ("-v, --version", "Print version and exit".to_owned()),
         ("    --help", "Print usage and exit".to_owned()),
     ];
@@ -219,9 +224,10 @@ mod tests {
             o.numeric = true;
             o.arguments = words("sources -v");
         });
-        check("-nNcem -4 -6", |o| {
+        check("-nNcemw -4 -6", |o| {
             (o.numeric, o.original_names, o.csv, o.dot, o.many) = (true, true, true, true, true);
             o.families = Families::V6;
+            o.wide = true;
         });
         check("-n -- -c", |o| {
             o.numeric = true;

@@ -2,7 +2,7 @@
 //! commands are made of: ask, print, name a source.
 
 use crate::exchange::Connection;
-use crate::host::Host;
+use crate::host::{Host, addresses};
 use crate::report::Row;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -72,7 +72,13 @@ impl<'h> Output<'h> {
 }
 
 /// Longest name shown in a column.
-pub(crate) const NAME_COLUMN: usize = 25;
+const NAME_COLUMN: usize = 25;
+
+/// What wide output adds to it: any IPv6 address fits then.
+const WIDE_ADDED: usize = 14;
+
+/// Titles of the column of names.
+const NAME_TITLES: [&str; 3] = ["Name/IP address", "Name/IP Address", "Hostname"];
 
 /// Longest name shown in a line of its own.
 pub(crate) const NAME_LINE: usize = 255;
@@ -87,6 +93,8 @@ pub(crate) struct Session<'h> {
     pub(crate) csv: bool,
     /// A dot after each response.
     pub(crate) dot: bool,
+    /// A wider column of names.
+    pub(crate) wide: bool,
 }
 
 impl Session<'_> {
@@ -170,6 +178,27 @@ impl Session<'_> {
         }
     }
 
+    /// How much wider than usual the column of names is.
+    pub(crate) const fn added_width(&self) -> usize {
+        if self.wide { WIDE_ADDED } else { 0 }
+    }
+
+    /// Longest name shown in a column.
+    pub(crate) const fn name_column(&self) -> usize {
+        NAME_COLUMN + self.added_width()
+    }
+
+    /// The header of a list with a column of names.
+    pub(crate) fn print_list_header(&mut self, header: &str) {
+        let title = NAME_TITLES.into_iter().find_map(|title| {
+            let (before, after) = header.split_once(title)?;
+            Some((before, title, after))
+        });
+        let (before, title, after) = title.unwrap_or(("", header, ""));
+        let added = " ".repeat(self.added_width());
+        self.print_header(&format!("{before}{title}{added}{after}"));
+    }
+
     /// Text that explains columns. Not in CSV.
     pub(crate) fn print_legend(&mut self, legend: &str) {
         if !self.csv {
@@ -226,11 +255,7 @@ impl Session<'_> {
 
     /// The IP address a word means, by itself or through the name service.
     pub(crate) fn ip(&self, word: &str) -> Option<IpAddr> {
-        if word.is_empty() {
-            return None;
-        }
-        self.host
-            .look_up(word, self.naming.families)
+        addresses(self.host, word, self.naming.families)
             .first()
             .copied()
     }

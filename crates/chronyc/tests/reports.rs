@@ -213,6 +213,49 @@ fn legends() {
 }
 
 #[test]
+fn wide_output_moves_all_columns_behind_the_name() {
+    let answer = |request: &Request| match request {
+        Request::SourceCount => ReplyData::SourceCount(1).into(),
+        Request::SourceData(_) => ReplyData::SourceData(crafted_source(1)).into(),
+        Request::SourceStats(_) => ReplyData::SourceStats(crafted_stats(1)).into(),
+        Request::SelectData(_) => ReplyData::SelectData(crafted_selection(1)).into(),
+        Request::AuthData(_) => ReplyData::AuthData(AuthData {
+            mode: AuthMode::None,
+            key_type: 0,
+            key_id: 0,
+            key_length: 0,
+            ke_attempts: 0,
+            last_ke_ago: u32::MAX,
+            cookies: 0,
+            cookie_length: 0,
+            nak: 0,
+        })
+        .into(),
+        Request::Clients(_) => ReplyData::Clients(Clients {
+            table_size: 16,
+            next_index: 16,
+            clients: vec![client(1)],
+        })
+        .into(),
+        _ => Status::Invalid.into(),
+    };
+    with_daemon(answer, |port| {
+        let commands = [
+            "sources -v",
+            "sourcestats -v",
+            "selectdata -v",
+            "authdata -v",
+            "clients",
+        ];
+        let reports: String = commands
+            .into_iter()
+            .map(|command| ask(port, &["-nw"], command).out)
+            .collect();
+        assert_eq!(reports, include_str!("data/wide.txt"), "\n{reports}");
+    });
+}
+
+#[test]
 fn names_as_configured() {
     let answer = |request: &Request| match request {
         Request::SourceCount => ReplyData::SourceCount(3).into(),

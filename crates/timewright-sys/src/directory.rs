@@ -2,17 +2,22 @@
 
 use crate::cvt::check;
 use std::ffi::CString;
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// An open directory.
+///
+/// The calls are C's own names, not those with 64 that the standard library prefers: a simulator
+/// that stands in for the C library knows only the former.
 #[derive(Debug)]
 pub struct Directory {
-    file: File,
+    fd: OwnedFd,
+}
+
+fn terminated(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
 }
 
 impl Directory {
@@ -21,12 +26,13 @@ impl Directory {
     /// # Errors
     /// Missing, a link, no directory, or not allowed.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let flags = libc::O_NOFOLLOW | libc::O_DIRECTORY | libc::O_CLOEXEC;
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags)
-            .open(path)?;
-        Ok(Self { file })
+        let path = terminated(path)?;
+        let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_DIRECTORY | libc::O_CLOEXEC;
+        // SAFETY: the path is terminated, and without O_CREAT no mode is read.
+        let fd = check(unsafe { libc::open(path.as_ptr(), flags) })?;
+        // SAFETY: the descriptor was just made for us.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Self { fd })
     }
 
     /// Owner and permission bits.
@@ -34,8 +40,11 @@ impl Directory {
     /// # Errors
     /// Input or output failed.
     pub fn owner_and_mode(&self) -> io::Result<(u32, u32)> {
-        let data = self.file.metadata()?;
-        Ok((data.uid(), data.mode() & 0o7777))
+        // SAFETY: all-zero bytes are a valid stat.
+        let mut data: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: the descriptor is open and `data` writable.
+        check(unsafe { libc::fstat(self.fd.as_raw_fd(), &raw mut data) })?;
+        Ok((data.st_uid, data.st_mode & 0o7777))
     }
 
     /// Sets the permission bits.
@@ -43,7 +52,9 @@ impl Directory {
     /// # Errors
     /// Not the owner.
     pub fn set_mode(&self, mode: u32) -> io::Result<()> {
-        self.file.set_permissions(PermissionsExt::from_mode(mode))
+        // SAFETY: numbers only, on a descriptor we own.
+        check(unsafe { libc::fchmod(self.fd.as_raw_fd(), mode) })?;
+        Ok(())
     }
 
     /// Makes a directory inside.
@@ -51,9 +62,9 @@ impl Directory {
     /// # Errors
     /// It exists, the name has a zero byte, or not allowed.
     pub fn make(&self, name: &Path, mode: u32) -> io::Result<()> {
-        let name = CString::new(name.as_os_str().as_bytes())?;
+        let name = terminated(name)?;
         // SAFETY: the descriptor is open and the name terminated.
-        check(unsafe { libc::mkdirat(self.file.as_raw_fd(), name.as_ptr(), mode) })?;
+        check(unsafe { libc::mkdirat(self.fd.as_raw_fd(), name.as_ptr(), mode) })?;
         Ok(())
     }
 }

@@ -17,6 +17,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn run() -> Result<()> {
     let programs = binaries(Profile::Debug)?;
     let directory = target_dir().join("demo");
+    if directory.is_dir() {
+        // The last run's drift file would make this one look better than it is.
+        fs::remove_dir_all(&directory)
+            .with_context(|| format!("could not remove {}", directory.display()))?;
+    }
     let [server_port, client_port] = free_ports()?;
     let user = read(command("id").arg("-un"))?;
     let user = user.trim();

@@ -132,7 +132,13 @@ fn doc() -> Result<()> {
         "--no-deps",
         "--all-features",
     ]);
-    shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    // These pages are for those who change the code, so private items are in, and may be linked.
+    doc.arg("--document-private-items");
+    doc.env(
+        "RUSTDOCFLAGS",
+        "-D warnings -A rustdoc::private_intra_doc_links",
+    );
+    shell::run(&mut doc)
 }
 
 fn unit() -> Result<()> {

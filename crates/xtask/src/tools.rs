@@ -28,7 +28,6 @@ pub(crate) const PROCESS_TESTS: &[Tool] = &[
     tool("script", "bsdutils"),
     tool("ntpdate", "ntpsec-ntpdate"),
     tool("tshark", "tshark"),
-    tool("ps", "procps"),
 ];
 
 /// What the benchmark calls.

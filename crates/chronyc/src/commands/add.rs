@@ -84,8 +84,9 @@ const VALUES: &[(&str, Value)] = &[
 /// Above it a number read with a sign would be negative.
 const INT_MAX: u32 = i32::MAX.unsigned_abs();
 
-/// The extension fields a source may use.
-const FIELDS: [(u32, SourceFlags); 2] = [
+/// The extension fields a source may use; network correction also by its registered number.
+const FIELDS: [(u32, SourceFlags); 3] = [
+    (0x010a, SourceFlags::EXTFIELD_NET_CORRECTION),
     (0xf323, SourceFlags::EXTFIELD_MONO_ROOT),
     (0xf324, SourceFlags::EXTFIELD_NET_CORRECTION),
 ];
@@ -178,6 +179,7 @@ mod tests {
         assert_eq!((got.max_unreach, got.flags), (5, SourceFlags(0x202d)));
         let got = parse("OFFLINE burst ExtField F323 extfield 0xF324").unwrap();
         assert_eq!(got.flags, SourceFlags(0x1900));
+        assert_eq!(parse("extfield 10A"), parse("extfield F324"));
         let families = parse("ipv4 ipv6").unwrap().flags;
         assert_eq!(families, SourceFlags::ONLINE | SourceFlags::IPV6);
         assert_eq!(parse("certset -1").unwrap().cert_set, u32::MAX);

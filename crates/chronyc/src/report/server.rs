@@ -2,7 +2,7 @@
 
 use super::ask;
 use crate::scan::Scan;
-use crate::session::{NAME_COLUMN, Outcome, Session};
+use crate::session::{Outcome, Session};
 use timewright_control::reply::{CLIENTS_MAX, ClientAccess};
 use timewright_control::request::ClientsQuery;
 use timewright_control::{Address, Request};
@@ -87,7 +87,7 @@ pub(crate) fn clients(session: &mut Session<'_>, arguments: &str) -> Outcome {
         return session.refuse("Invalid syntax for clients command");
     };
     let second = if options.nts_ke { "NTS-KE" } else { "Cmd" };
-    session.print_header(&format!(
+    session.print_list_header(&format!(
         "Hostname                      NTP   Drop Int IntL Last  {second:>6}   Drop Int  Last"
     ));
     let wanted = u32::try_from(CLIENTS_MAX).unwrap_or(u32::MAX);
@@ -132,7 +132,10 @@ fn print_client(session: &mut Session<'_>, client: &ClientAccess, nts_ke: bool) 
     };
     let row = session
         .row()
-        .name(25, &session.host_name(client.address, NAME_COLUMN))
+        .name(
+            session.name_column(),
+            &session.host_name(client.address, session.name_column()),
+        )
         .lit("  ")
         .int(6, client.ntp_hits)
         .lit("  ")

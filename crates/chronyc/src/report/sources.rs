@@ -1,7 +1,7 @@
 //! Reports with a line or a block for each source (`chronyc.md` 6.1 to 6.4, 6.7 and 6.14).
 
 use super::ask;
-use crate::session::{NAME_COLUMN, Outcome, Session};
+use crate::session::{Outcome, Session};
 use timewright_control::reply::{
     AuthMode, NtpData, SourceData, SourceMode, SourceState, TestFlags,
 };
@@ -60,6 +60,58 @@ const AUTH_LEGEND: &str = r"                             .- Auth. mechanism (NTS
 const AUTH_HEADER: &str =
     "Name/IP address             Mode KeyID Type KLen Last Atmp  NAK Cook CLen";
 
+/// What stands above a list.
+struct Heading {
+    legend: &'static str,
+    header: &'static str,
+    /// From which line on the legend points at columns behind the name.
+    pointing_from: usize,
+    /// How many characters of such a line stay where they are when the name gets wider.
+    fixed: usize,
+}
+
+const SOURCES: Heading = Heading {
+    legend: SOURCES_LEGEND,
+    header: SOURCES_HEADER,
+    pointing_from: 4,
+    fixed: 2,
+};
+const STATS: Heading = Heading {
+    legend: STATS_LEGEND,
+    header: STATS_HEADER,
+    pointing_from: 0,
+    fixed: 0,
+};
+const SELECTION: Heading = Heading {
+    legend: SELECT_LEGEND,
+    header: SELECT_HEADER,
+    pointing_from: 4,
+    fixed: 1,
+};
+const AUTHENTICATION: Heading = Heading {
+    legend: AUTH_LEGEND,
+    header: AUTH_HEADER,
+    pointing_from: 0,
+    fixed: 0,
+};
+
+impl Heading {
+    /// The legend, its pointers moved by the width added to the column of names.
+    fn legend(&self, added: usize) -> String {
+        let added = " ".repeat(added);
+        let mut text = String::new();
+        for (number, line) in self.legend.split_inclusive('\n').enumerate() {
+            match line.split_at_checked(self.fixed) {
+                Some((fixed, moving)) if number >= self.pointing_from => {
+                    text.extend([fixed, &added, moving]);
+                }
+                _ => text.push_str(line),
+            }
+        }
+        text
+    }
+}
+
 /// Options of the reports that list sources; other words are ignored.
 struct ListOptions {
     /// Sources without address too.
@@ -86,33 +138,32 @@ impl ListOptions {
 fn begin_list(
     session: &mut Session<'_>,
     options: &ListOptions,
-    legend: &str,
-    header: &str,
+    heading: &Heading,
 ) -> Result<u32, crate::session::Failed> {
     let count = session.source_count()?;
     if options.verbose {
-        session.print_legend(legend);
+        session.print_legend(&heading.legend(session.added_width()));
     }
-    session.print_header(header);
+    session.print_list_header(heading.header);
     Ok(count)
 }
 
 /// `sources`
 pub(crate) fn sources(session: &mut Session<'_>, arguments: &str) -> Outcome {
     let options = ListOptions::parse(arguments);
-    let count = begin_list(session, &options, SOURCES_LEGEND, SOURCES_HEADER)?;
+    let count = begin_list(session, &options, &SOURCES)?;
     for index in 0..count {
         let source = ask!(session, Request::SourceData(index), SourceData);
         if options.skips(source.address) {
             continue;
         }
-        let name = session.source_name(source.address, clock_of(&source), NAME_COLUMN);
+        let name = session.source_name(source.address, clock_of(&source), session.name_column());
         let row = session
             .row()
             .chr(mode_char(source.mode))
             .chr(state_char(source.state))
             .lit(" ")
-            .name(27, &name)
+            .name(session.name_column() + 2, &name)
             .lit("  ")
             .int(2, source.stratum)
             .lit("  ")
@@ -169,17 +220,17 @@ fn clock_without_address(address: Address, refid: u32) -> Option<u32> {
 /// `sourcestats`
 pub(crate) fn source_stats(session: &mut Session<'_>, arguments: &str) -> Outcome {
     let options = ListOptions::parse(arguments);
-    let count = begin_list(session, &options, STATS_LEGEND, STATS_HEADER)?;
+    let count = begin_list(session, &options, &STATS)?;
     for index in 0..count {
         let stats = ask!(session, Request::SourceStats(index), SourceStats);
         if options.skips(stats.address) {
             continue;
         }
         let clock = clock_without_address(stats.address, stats.refid);
-        let name = session.source_name(stats.address, clock, NAME_COLUMN);
+        let name = session.source_name(stats.address, clock, session.name_column());
         let row = session
             .row()
-            .name(25, &name)
+            .name(session.name_column(), &name)
             .lit(" ")
             .int(3, stats.samples)
             .lit(" ")
@@ -210,19 +261,19 @@ const SELECT_LETTERS: [(SelectFlags, char); 4] = [
 /// `selectdata`
 pub(crate) fn select_data(session: &mut Session<'_>, arguments: &str) -> Outcome {
     let options = ListOptions::parse(arguments);
-    let count = begin_list(session, &options, SELECT_LEGEND, SELECT_HEADER)?;
+    let count = begin_list(session, &options, &SELECTION)?;
     for index in 0..count {
         let data = ask!(session, Request::SelectData(index), SelectData);
         if options.skips(data.address) {
             continue;
         }
         let clock = clock_without_address(data.address, data.refid);
-        let name = session.source_name(data.address, clock, NAME_COLUMN);
+        let name = session.source_name(data.address, clock, session.name_column());
         let mut row = session
             .row()
             .chr(char::from(data.state))
             .lit(" ")
-            .name(25, &name)
+            .name(session.name_column(), &name)
             .lit(" ")
             .chr(if data.authenticated { 'Y' } else { 'N' });
         for set in [data.configured, data.effective] {
@@ -251,14 +302,14 @@ pub(crate) fn select_data(session: &mut Session<'_>, arguments: &str) -> Outcome
 /// `authdata`
 pub(crate) fn auth_data(session: &mut Session<'_>, arguments: &str) -> Outcome {
     let options = ListOptions::parse(arguments);
-    let count = begin_list(session, &options, AUTH_LEGEND, AUTH_HEADER)?;
+    let count = begin_list(session, &options, &AUTHENTICATION)?;
     for index in 0..count {
         let source = ask!(session, Request::SourceData(index), SourceData);
         if options.skips(source.address) || !is_ntp(source.mode) {
             continue;
         }
         let auth = ask!(session, Request::AuthData(source.address), AuthData);
-        let name = session.source_name(source.address, None, NAME_COLUMN);
+        let name = session.source_name(source.address, None, session.name_column());
         let mode = match auth.mode {
             AuthMode::None => "-",
             AuthMode::Symmetric => "SK",
@@ -267,7 +318,7 @@ pub(crate) fn auth_data(session: &mut Session<'_>, arguments: &str) -> Outcome {
         };
         let row = session
             .row()
-            .name(27, &name)
+            .name(session.name_column() + 2, &name)
             .lit(" ")
             .word(4, mode)
             .lit(" ")
