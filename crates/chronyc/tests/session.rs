@@ -88,7 +88,7 @@ fn no_daemon() {
         "",
         1,
     );
-    assert!(start.elapsed() < Duration::from_millis(900));
+    assert!(start.elapsed() < Duration::from_secs(4));
 }
 
 #[test]
