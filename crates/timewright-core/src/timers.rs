@@ -127,6 +127,18 @@ impl Timers {
         self.position.get(&timer).map(|&(at, _)| at)
     }
 
+    /// How many timers are armed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.due.len()
+    }
+
+    /// Whether none is armed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.due.is_empty()
+    }
+
     /// The earliest deadline.
     #[must_use]
     pub fn next(&self) -> Option<MonoTime> {

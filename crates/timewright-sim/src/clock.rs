@@ -40,6 +40,20 @@ pub struct SimClock {
     correction_ppm: f64,
     synchronised: bool,
     max_error: Seconds,
+    steps: u64,
+    leap: Leap,
+    tai_offset_s: i32,
+}
+
+/// The kernel's part in a leap second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leap {
+    /// None is announced.
+    None,
+    /// +1 or -1 at the coming midnight.
+    Announced(i8),
+    /// Carried out; the announcement has to be taken back before another one counts.
+    Done,
 }
 
 const NS: f64 = 1e9;
@@ -72,6 +86,9 @@ impl SimClock {
             correction_ppm: 0.0,
             synchronised: false,
             max_error: Seconds::ZERO,
+            steps: 0,
+            leap: Leap::None,
+            tai_offset_s: 0,
         }
     }
 
@@ -97,8 +114,26 @@ impl SimClock {
         self.raw_fraction_ns += (gained * (1.0 - f) - dt * f) * NS;
         let whole = self.raw_fraction_ns.floor();
         self.raw_fraction_ns -= whole;
+        let before = self.raw_ns;
         self.raw_ns += dt_ns + to_ns(whole / NS);
         self.true_ns = true_ns;
+        if let Leap::Announced(leap) = self.leap {
+            self.leap_at_midnight(before, leap);
+        }
+    }
+
+    /// What the kernel does at the end of the UTC day: repeats its last second, or leaves it out.
+    fn leap_at_midnight(&mut self, before_ns: i64, leap: i8) {
+        const DAY_NS: i64 = 86_400 * 1_000_000_000;
+        let leap_ns = i64::from(leap) * 1_000_000_000;
+        let early_ns = if leap < 0 { -leap_ns } else { 0 };
+        let day = |ns: i64| (ns + early_ns).div_euclid(DAY_NS);
+        if day(before_ns) < day(self.raw_ns) {
+            self.raw_ns -= leap_ns;
+            self.stepped_ns -= leap_ns;
+            self.leap = Leap::Done;
+            self.tai_offset_s += i32::from(leap);
+        }
     }
 
     fn sine_integral(&self, true_ns: i64) -> f64 {
@@ -149,6 +184,26 @@ impl SimClock {
         self.stepped_ns += ns;
     }
 
+    /// The machine sleeps for this long: true and raw time go on, the monotonic clock does not
+    /// count it.
+    pub fn suspend(&mut self, true_ns: i64) {
+        let before = self.raw_ns;
+        self.advance(true_ns);
+        self.stepped_ns += self.raw_ns - before;
+    }
+
+    /// How often the daemon stepped the clock.
+    #[must_use]
+    pub const fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The TAI-UTC offset the kernel was told, seconds; 0 if it was not.
+    #[must_use]
+    pub const fn tai_offset(&self) -> i32 {
+        self.tai_offset_s
+    }
+
     /// Whether the daemon declared the clock synchronised, and its maximum error.
     #[must_use]
     pub const fn status(&self) -> (bool, Seconds) {
@@ -174,6 +229,7 @@ impl Clock for SimClock {
 
     fn step(&mut self, offset: Seconds) -> Result<(), ClockError> {
         self.disturb(-offset);
+        self.steps += 1;
         Ok(())
     }
 
@@ -182,7 +238,16 @@ impl Clock for SimClock {
         self.max_error = max_error;
     }
 
-    fn set_leap(&mut self, _leap: i8, _tai_offset_s: i32) {}
+    fn set_leap(&mut self, leap: i8, tai_offset_s: i32) {
+        self.leap = match (leap, self.leap) {
+            (0, _) => Leap::None,
+            (_, Leap::Done) => Leap::Done,
+            (leap, _) => Leap::Announced(leap),
+        };
+        if tai_offset_s != 0 {
+            self.tai_offset_s = tai_offset_s;
+        }
+    }
 
     fn limits(&self) -> ClockLimits {
         ClockLimits {
@@ -223,6 +288,25 @@ mod tests {
         c.step(Seconds(2.0)).unwrap();
         assert_eq!(c.read().mono, before.mono);
         assert!(((c.read().raw - before.raw).0 + 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_kernel_repeats_or_leaves_out_the_last_second_of_the_day() {
+        for (leap, before_s, after_s) in [(1, 86_400.5, 86_399.5), (-1, 86_399.5, 86_400.5)] {
+            let mut c = clock(ClockModel::default());
+            c.set_leap(leap, 36);
+            c.advance(to_ns(before_s - 1.0));
+            assert!(c.offset().abs() < 1e-9);
+            let mono = c.read().mono;
+            c.advance(to_ns(before_s));
+            assert_eq!(c.read().raw, Timestamp::from_ns(to_ns(after_s)));
+            assert!(((c.read().mono - mono).0 - 1.0).abs() < 1e-9, "leap {leap}");
+            assert_eq!(c.tai_offset(), 36 + i32::from(leap));
+            // Once is enough.
+            c.set_leap(leap, 0);
+            c.advance(to_ns(2.0 * 86_400.0 + 1.0));
+            assert!((c.offset() + f64::from(leap)).abs() < 1e-9, "leap {leap}");
+        }
     }
 
     #[test]

@@ -5,16 +5,24 @@
 //! each, clocks, paths and actions; [`Scenario::run`] answers with what every clock did.
 #![forbid(unsafe_code)]
 
+mod check;
 mod clock;
+mod daemon;
 mod link;
+mod network;
 mod node;
 mod random;
+mod report;
 mod scenario;
+mod seed;
 mod world;
 
 pub use clock::{ClockModel, SimClock};
-pub use link::{Jitter, Link};
-pub use node::{LogLine, Node};
+pub use link::{Jitter, Link, Pass};
+pub use network::{Lookup, Packet};
+pub use node::{LogLine, Node, NodeSetup, Stamps};
 pub use random::SimRng;
-pub use scenario::{Report, Scenario, Summary};
-pub use world::{Action, Network, NodeId, Observation, START_NS, World};
+pub use report::{Report, Summary};
+pub use scenario::{Families, Scenario};
+pub use seed::seeds;
+pub use world::{Action, NodeId, Observation, START_NS, World};

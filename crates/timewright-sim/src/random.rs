@@ -35,6 +35,18 @@ impl SimRng {
         (self.0.next_u64() >> 11) as f64 * 2f64.powi(-53)
     }
 
+    /// A uniform index below `n`; 0 if `n` is 0.
+    pub fn below(&mut self, n: usize) -> usize {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index below a packet's length"
+        )]
+        let index = (self.uniform() * n as f64) as usize;
+        index
+    }
+
     /// True with probability `p`.
     pub fn chance(&mut self, p: f64) -> bool {
         p > 0.0 && self.uniform() < p

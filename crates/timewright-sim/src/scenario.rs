@@ -1,33 +1,59 @@
-//! Scenarios: hosts with a configuration text each, and what their clocks did.
+//! Scenarios: hosts with a configuration text each, paths, and what happens to them.
 
-use crate::clock::ClockModel;
+use crate::clock::{ClockModel, to_ns};
 use crate::link::Link;
-use crate::world::{Action, NodeId, Observation, World};
-use std::fmt::Write as _;
+use crate::network::Lookup;
+use crate::node::{NodeSetup, Stamps};
+use crate::report::Report;
+use crate::world::{Action, NodeId, START_NS, World};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use timewright_config::{MemoryFiles, ParseFailure, ParseOptions};
-use timewright_core::engine::{Boot, Engine};
+use timewright_control::Request;
+use timewright_core::engine::Boot;
 use timewright_time::Seconds;
 
 /// The clock quantum of every simulated host, seconds: 2^-23, as upstream's simulator has it.
 const CLOCK_QUANTUM_S: f64 = 1.0 / 8_388_608.0;
 
+/// Which addresses hosts have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Families {
+    /// 10.0.0.1 and up.
+    #[default]
+    V4,
+    /// fd00::1 and up.
+    V6,
+    /// Both, IPv6 first.
+    Both,
+}
+
 struct Host {
     name: String,
     config: String,
-    model: ClockModel,
+    clock: ClockModel,
+    stamps: Stamps,
+    boot: Boot,
+    load_dumps: bool,
     drift_file: Option<String>,
-    server_port: u16,
+    start_s: f64,
 }
 
 /// A world to be built and run, possibly many times with different seeds.
 #[derive(Default)]
 pub struct Scenario {
     hosts: Vec<Host>,
+    families: Families,
     default_link: Link,
     links: Vec<(String, String, Link)>,
-    names: Vec<(String, Vec<String>)>,
+    names: Vec<(String, NameOf)>,
     actions: Vec<(f64, PendingAction)>,
+    start_s: Option<i64>,
     sample_s: Option<f64>,
+}
+
+enum NameOf {
+    Hosts(Vec<String>),
+    Lookup(Lookup),
 }
 
 type PendingAction = Box<dyn Fn(&dyn Fn(&str) -> NodeId) -> Action>;
@@ -40,23 +66,58 @@ impl Scenario {
     }
 
     /// Adds a host with its `chrony.conf`. Hosts find each other by name; the n-th has the
-    /// address 10.0.0.n.
+    /// address 10.0.0.n, fd00::n or both, see [`Self::families`].
     #[must_use]
     pub fn node(mut self, name: &str, config: &str) -> Self {
         self.hosts.push(Host {
             name: name.to_owned(),
             config: config.to_owned(),
-            model: ClockModel::default(),
+            clock: ClockModel::default(),
+            stamps: Stamps::default(),
+            boot: Boot {
+                clock_quantum: Some(Seconds(CLOCK_QUANTUM_S)),
+                ..Boot::default()
+            },
+            load_dumps: false,
             drift_file: None,
-            server_port: 123,
+            start_s: 0.0,
         });
+        self
+    }
+
+    /// Adds to a host's `chrony.conf`.
+    #[must_use]
+    pub fn configure(mut self, name: &str, more: &str) -> Self {
+        self.host_mut(name).config.push_str(more);
         self
     }
 
     /// Sets a host's clock.
     #[must_use]
     pub fn clock(mut self, name: &str, model: ClockModel) -> Self {
-        self.host_mut(name).model = model;
+        self.host_mut(name).clock = model;
+        self
+    }
+
+    /// Sets who stamps a host's packets.
+    #[must_use]
+    pub fn stamps(mut self, name: &str, stamps: Stamps) -> Self {
+        self.host_mut(name).stamps = stamps;
+        self
+    }
+
+    /// Changes what a host's daemon is told at its start besides the configuration: options of
+    /// the command line and contents of files.
+    #[must_use]
+    pub fn boot(mut self, name: &str, change: impl FnOnce(&mut Boot)) -> Self {
+        change(&mut self.host_mut(name).boot);
+        self
+    }
+
+    /// Lets a host load its dump files at every start (`-r`).
+    #[must_use]
+    pub fn load_dumps(mut self, name: &str) -> Self {
+        self.host_mut(name).load_dumps = true;
         self
     }
 
@@ -67,9 +128,23 @@ impl Scenario {
         self
     }
 
+    /// Starts a host's daemon later than the simulation.
+    #[must_use]
+    pub fn starts_at(mut self, name: &str, at_s: f64) -> Self {
+        self.host_mut(name).start_s = at_s;
+        self
+    }
+
+    /// Sets which addresses all hosts have.
+    #[must_use]
+    pub const fn families(mut self, families: Families) -> Self {
+        self.families = families;
+        self
+    }
+
     /// Sets every path that is not set otherwise.
     #[must_use]
-    pub fn link_all(mut self, link: Link) -> Self {
+    pub const fn link_all(mut self, link: Link) -> Self {
         self.default_link = link;
         self
     }
@@ -84,10 +159,22 @@ impl Scenario {
     /// Makes `name` resolve to all of `hosts`, as a pool does.
     #[must_use]
     pub fn name(mut self, name: &str, hosts: &[&str]) -> Self {
-        self.names.push((
-            name.to_owned(),
-            hosts.iter().map(|&h| h.to_owned()).collect(),
-        ));
+        let hosts = hosts.iter().map(|&h| h.to_owned()).collect();
+        self.names.push((name.to_owned(), NameOf::Hosts(hosts)));
+        self
+    }
+
+    /// Sets what the resolver says to a name at the start.
+    #[must_use]
+    pub fn lookup(mut self, name: &str, lookup: Lookup) -> Self {
+        self.names.push((name.to_owned(), NameOf::Lookup(lookup)));
+        self
+    }
+
+    /// Sets true time at the start, in Unix seconds.
+    #[must_use]
+    pub const fn start(mut self, unix_s: i64) -> Self {
+        self.start_s = Some(unix_s);
         self
     }
 
@@ -102,48 +189,98 @@ impl Scenario {
         self
     }
 
+    /// Schedules a request by `chronyc` on a host.
+    #[must_use]
+    pub fn command_at(self, at_s: f64, name: &str, request: Request) -> Self {
+        let name = name.to_owned();
+        self.at(at_s, move |id| Action::Command(id(&name), request.clone()))
+    }
+
+    /// Changes the path between two hosts, in both directions.
+    #[must_use]
+    pub fn link_at(self, at_s: f64, a: &str, b: &str, link: Link) -> Self {
+        let (a, b) = (a.to_owned(), b.to_owned());
+        let (c, d) = (a.clone(), b.clone());
+        self.at(at_s, move |id| Action::SetLink(id(&a), id(&b), link))
+            .at(at_s, move |id| Action::SetLink(id(&d), id(&c), link))
+    }
+
+    /// Ends a host's daemon and starts it again some seconds later.
+    #[must_use]
+    pub fn restart_at(self, at_s: f64, pause_s: f64, name: &str) -> Self {
+        let (a, b) = (name.to_owned(), name.to_owned());
+        self.at(at_s, move |id| Action::Shutdown(id(&a)))
+            .at(at_s + pause_s, move |id| Action::Start(id(&b)))
+    }
+
     /// Observes the clocks this often (default: every second).
     #[must_use]
-    pub fn sample_every(mut self, seconds: f64) -> Self {
+    pub const fn sample_every(mut self, seconds: f64) -> Self {
         self.sample_s = Some(seconds);
         self
     }
 
-    /// Runs for `length_s` simulated seconds.
+    /// Runs for `length_s` simulated seconds, then ends all daemons.
     ///
     /// # Errors
     /// The first error in a host's configuration.
     pub fn run(&self, seed: u64, length_s: f64) -> Result<Report, Box<ParseFailure>> {
-        let mut world = World::new(seed, self.default_link);
-        for host in &self.hosts {
+        let start_ns = self
+            .start_s
+            .map_or(START_NS, |s| s.saturating_mul(to_ns(1.0)));
+        let mut world = World::new(seed, start_ns, self.default_link);
+        for (index, host) in (0u16..).zip(&self.hosts) {
             let files = MemoryFiles::new().with("/sim/chrony.conf", host.config.as_bytes());
             let parsed =
                 timewright_config::parse_file("/sim/chrony.conf", &files, ParseOptions::default())?;
-            let boot = Boot {
-                clock_quantum: Some(Seconds(CLOCK_QUANTUM_S)),
+            world.add_node(NodeSetup {
+                name: host.name.clone(),
+                addresses: self.addresses(index),
+                clock: host.clock,
+                stamps: host.stamps,
+                config: parsed.config,
+                boot: host.boot.clone(),
+                load_dumps: host.load_dumps,
                 drift_file: host.drift_file.clone(),
-                ..Boot::default()
-            };
-            world.add_node(&host.name, host.model, host.server_port, |now, cx| {
-                Engine::new(parsed.config, boot, now, cx)
+                start_s: host.start_s,
             });
         }
         let find = |name: &str| NodeId(self.index(name));
         for (from, to, link) in &self.links {
             world.set_link(find(from), find(to), *link);
         }
-        for (name, hosts) in &self.names {
-            let ids: Vec<NodeId> = hosts.iter().map(|h| find(h)).collect();
-            world.add_name(name, &ids);
+        for (name, of) in &self.names {
+            let lookup = match of {
+                NameOf::Lookup(lookup) => lookup.clone(),
+                NameOf::Hosts(hosts) => Lookup::Addresses(
+                    (0u16..)
+                        .zip(&self.hosts)
+                        .filter(|(_, host)| hosts.contains(&host.name))
+                        .flat_map(|(index, _)| self.addresses(index))
+                        .collect(),
+                ),
+            };
+            world.set_name(name, lookup);
         }
         for (at_s, make) in &self.actions {
             world.at(*at_s, make(&find));
         }
         world.run(length_s, self.sample_s.unwrap_or(1.0));
-        Ok(Report {
-            world,
-            names: self.hosts.iter().map(|h| h.name.clone()).collect(),
-        })
+        world.shut_down();
+        let names = self.hosts.iter().map(|h| h.name.clone()).collect();
+        Ok(Report::new(world, names))
+    }
+
+    fn addresses(&self, index: u16) -> Vec<IpAddr> {
+        let n = index + 1;
+        let [high, low] = n.to_be_bytes();
+        let v4 = IpAddr::V4(Ipv4Addr::new(10, 0, high, low));
+        let v6 = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, n));
+        match self.families {
+            Families::V4 => vec![v4],
+            Families::V6 => vec![v6],
+            Families::Both => vec![v6, v4],
+        }
     }
 
     /// # Panics
@@ -158,113 +295,5 @@ impl Scenario {
     fn host_mut(&mut self, name: &str) -> &mut Host {
         let index = self.index(name);
         self.hosts.get_mut(index).expect("index was just found")
-    }
-}
-
-/// The state of the world at the end of a run.
-pub struct Report {
-    /// The world.
-    pub world: World,
-    names: Vec<String>,
-}
-
-/// How well one clock was kept.
-#[derive(Clone, Copy, Debug)]
-pub struct Summary {
-    /// Root mean square of the system clock's offset from true time, seconds.
-    pub rms_offset_s: f64,
-    /// Largest magnitude of it, seconds.
-    pub max_offset_s: f64,
-    /// Root mean square of the system clock's frequency error, s/s.
-    pub rms_freq: f64,
-    /// Share of observations in which the claimed root distance covered the true error of the
-    /// estimate; 1 when there was none.
-    pub covered: f64,
-    /// Mean of the claimed root distance, seconds.
-    pub mean_bound_s: f64,
-}
-
-impl Report {
-    /// A host by name.
-    ///
-    /// # Panics
-    /// When there is none of that name.
-    #[must_use]
-    pub fn id(&self, name: &str) -> NodeId {
-        NodeId(
-            self.names
-                .iter()
-                .position(|n| n == name)
-                .expect("the scenario has this host"),
-        )
-    }
-
-    /// A host's state.
-    ///
-    /// # Panics
-    /// When there is none of that name.
-    #[must_use]
-    pub fn node(&self, name: &str) -> &crate::node::Node {
-        self.world.node(self.id(name)).expect("id was just found")
-    }
-
-    /// What a host's clock did.
-    #[must_use]
-    pub fn observations(&self, name: &str) -> &[Observation] {
-        self.world.observations(self.id(name))
-    }
-
-    /// The quality of a host's clock from `from_s` on.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "counts of observations")]
-    pub fn summary(&self, name: &str, from_s: f64) -> Summary {
-        let (mut n, mut offset2, mut freq2, mut max) = (0u64, 0.0, 0.0, 0f64);
-        let (mut bounds, mut covered, mut bound_sum) = (0u64, 0u64, 0.0);
-        for o in self.observations(name).iter().filter(|o| o.at_s >= from_s) {
-            n += 1;
-            offset2 += o.offset_s * o.offset_s;
-            freq2 += o.freq * o.freq;
-            max = max.max(o.offset_s.abs());
-            if let Some(bound) = o.bound_s {
-                bounds += 1;
-                bound_sum += bound;
-                covered += u64::from(o.estimate_s.abs() <= bound);
-            }
-        }
-        let n = (n as f64).max(1.0);
-        Summary {
-            rms_offset_s: (offset2 / n).sqrt(),
-            max_offset_s: max,
-            rms_freq: (freq2 / n).sqrt(),
-            covered: if bounds == 0 {
-                1.0
-            } else {
-                covered as f64 / bounds as f64
-            },
-            mean_bound_s: bound_sum / (bounds as f64).max(1.0),
-        }
-    }
-
-    /// The first time after which offset and frequency error stay within limits, seconds since
-    /// the start; `None` if they do not at the end.
-    #[must_use]
-    pub fn settled_after(&self, name: &str, offset_s: f64, freq: f64) -> Option<f64> {
-        let series = self.observations(name);
-        let bad = series
-            .iter()
-            .rposition(|o| o.offset_s.abs() > offset_s || o.freq.abs() > freq);
-        let first_good = bad.map_or(0, |i| i + 1);
-        series.get(first_good).map(|o| o.at_s)
-    }
-
-    /// Log messages of a host, one a line, with the simulated second in front.
-    #[must_use]
-    pub fn log_text(&self, name: &str) -> String {
-        let mut text = String::new();
-        for line in &self.node(name).log {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{:10.3} {}", line.at_s, line.event);
-        }
-        text
     }
 }

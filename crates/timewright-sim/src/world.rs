@@ -1,16 +1,18 @@
-//! The simulated world: true time, hosts, the network between them, one seed.
+//! The simulated world: hosts, the network between them, what happens to them, one seed.
 
-use crate::clock::{ClockModel, SimClock, from_ns, to_ns};
+use crate::check;
+use crate::clock::{SimClock, from_ns, to_ns};
+use crate::daemon::Daemon;
 use crate::link::Link;
-use crate::node::{Node, admits};
+use crate::network::{Event, Lookup, Network, Packet};
+use crate::node::{Node, NodeSetup};
 use crate::random::SimRng;
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use timewright_core::engine::{Context, Engine};
-use timewright_core::output::FamilyFilter;
-use timewright_time::{Now, Seconds};
+use crate::seed::Reproduce;
+use timewright_control::Request;
+use timewright_core::output::Exit;
+use timewright_time::Seconds;
 
-/// True time at the start: 2010-01-01 00:00:00 UTC.
+/// True time at the start unless set otherwise: 2010-01-01 00:00:00 UTC.
 pub const START_NS: i64 = 1_262_304_000 * 1_000_000_000;
 
 /// A host, by its order of creation.
@@ -20,252 +22,263 @@ pub struct NodeId(pub usize);
 /// Something an operator or the weather does, at a set time.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// The clock of a host is moved forward by this much from outside.
+    /// The clock of a host is moved forward by this much from outside (`date -s`).
     StepClock(NodeId, Seconds),
     /// The path from one host to another changes.
     SetLink(NodeId, NodeId, Link),
-    /// A control message reaches a host with the rights of its Unix socket.
-    Control(NodeId, Vec<u8>),
+    /// A name means something else from now on.
+    SetName(String, Lookup),
+    /// A host loses its routes, or has them back.
+    SetRouted(NodeId, bool),
+    /// `chronyc` on a host; the reply is kept in [`Node::replies`].
+    Command(NodeId, Request),
     /// A host's daemon is told to end.
     Shutdown(NodeId),
-}
-
-enum Event {
-    Wake {
-        node: NodeId,
-        generation: u64,
-    },
-    Deliver {
-        from: SocketAddr,
-        to: SocketAddr,
-        bytes: Vec<u8>,
-    },
-    Act(Action),
-    Sample,
-}
-
-/// Paths, names, packets under way and everything else that is due.
-pub struct Network {
-    true_ns: i64,
-    sequence: u64,
-    due: BTreeMap<(i64, u64), Event>,
-    owners: BTreeMap<IpAddr, NodeId>,
-    names: BTreeMap<String, Vec<IpAddr>>,
-    links: BTreeMap<(NodeId, NodeId), Link>,
-    default_link: Link,
-    rng: SimRng,
-}
-
-impl Network {
-    pub(crate) const fn true_ns(&self) -> i64 {
-        self.true_ns
-    }
-
-    pub(crate) fn knows(&self, address: IpAddr) -> bool {
-        self.owners.contains_key(&address)
-    }
-
-    pub(crate) fn resolve(&self, name: &str, families: FamilyFilter) -> Option<Vec<IpAddr>> {
-        let all = self.names.get(name)?;
-        Some(
-            all.iter()
-                .copied()
-                .filter(|&a| admits(families, a))
-                .collect(),
-        )
-    }
-
-    fn schedule(&mut self, at_ns: i64, event: Event) {
-        self.sequence += 1;
-        self.due
-            .insert((at_ns.max(self.true_ns), self.sequence), event);
-    }
-
-    pub(crate) fn send(&mut self, from: SocketAddr, to: SocketAddr, packet: &[u8]) {
-        let (Some(&a), Some(&b)) = (self.owners.get(&from.ip()), self.owners.get(&to.ip())) else {
-            return;
-        };
-        let link = *self.links.get(&(a, b)).unwrap_or(&self.default_link);
-        for delay in link.deliveries(&mut self.rng) {
-            let mut bytes = packet.to_vec();
-            link.corrupt(&mut bytes, &mut self.rng);
-            self.schedule(
-                self.true_ns + to_ns(delay),
-                Event::Deliver { from, to, bytes },
-            );
-        }
-    }
+    /// A host's daemon ends without a chance to save anything.
+    Kill(NodeId),
+    /// A host's daemon is started (again), with what is on the host's disk.
+    Start(NodeId),
+    /// A host stands still for this long while all its clocks go on (a stopped virtual machine).
+    Pause(NodeId, Seconds),
+    /// A host sleeps for this long; its monotonic clock does not count that.
+    Suspend(NodeId, Seconds),
+    /// UTC has a leap second now: +1 was inserted, -1 left out.
+    Leap(i8),
 }
 
 /// One observation of a host's clock.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Observation {
     /// True seconds since the start.
     pub at_s: f64,
-    /// System clock minus true time, seconds.
+    /// System clock minus UTC, seconds.
     pub offset_s: f64,
     /// Frequency error of the system clock, s/s.
     pub freq: f64,
     /// The root distance the daemon claims, seconds; `None` while unsynchronised.
     pub bound_s: Option<f64>,
-    /// Our estimate of UTC (the system clock with its remaining correction) minus true time.
+    /// The daemon's estimate of UTC (the system clock with its remaining correction) minus UTC.
     pub estimate_s: f64,
+}
+
+struct Host {
+    node: Node,
+    daemon: Option<Box<Daemon>>,
+    /// Wake-ups scheduled before this number are void.
+    wake_generation: u64,
+    /// True time until which it stands still.
+    asleep_ns: i64,
+    observations: Vec<Observation>,
 }
 
 /// A world of hosts.
 pub struct World {
     net: Network,
-    nodes: Vec<Node>,
-    observations: Vec<Vec<Observation>>,
-    seed: u64,
+    hosts: Vec<Host>,
+    /// What leap seconds so far have added to UTC.
+    leaps_ns: i64,
+    _reproduce: Reproduce,
 }
 
 impl World {
-    /// An empty world; all paths are `default_link` unless set otherwise.
+    /// An empty world; all paths are `default_link` unless set otherwise. `start_ns` is true time
+    /// in nanoseconds since 1970.
     #[must_use]
-    pub fn new(seed: u64, default_link: Link) -> Self {
-        let net = Network {
-            true_ns: START_NS,
-            sequence: 0,
-            due: BTreeMap::new(),
-            owners: BTreeMap::new(),
-            names: BTreeMap::new(),
-            links: BTreeMap::new(),
-            default_link,
-            rng: SimRng::new(seed, 0),
-        };
+    pub fn new(seed: u64, start_ns: i64, default_link: Link) -> Self {
         Self {
-            net,
-            nodes: Vec::new(),
-            observations: Vec::new(),
-            seed,
+            net: Network::new(seed, start_ns, default_link),
+            hosts: Vec::new(),
+            leaps_ns: 0,
+            _reproduce: Reproduce(seed),
         }
     }
 
-    /// The address of the `n`-th host (from 0): 10.0.0.1 and up.
-    #[must_use]
-    pub fn address(n: usize) -> IpAddr {
-        let offset = u32::try_from(n + 1).unwrap_or(u32::MAX >> 8);
-        IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + offset))
-    }
-
-    /// Adds a host whose daemon starts now.
-    pub fn add_node(
-        &mut self,
-        name: &str,
-        model: ClockModel,
-        server_port: u16,
-        engine: impl FnOnce(Now, &mut Context<'_>) -> Engine,
-    ) -> NodeId {
-        let id = NodeId(self.nodes.len());
-        let address = Self::address(id.0);
-        self.net.owners.insert(address, id);
-        self.net.names.insert(name.to_owned(), vec![address]);
+    /// Adds a host. Its name resolves to its addresses.
+    pub fn add_node(&mut self, setup: NodeSetup) -> NodeId {
+        let id = NodeId(self.hosts.len());
+        for &address in &setup.addresses {
+            self.net.own(address, id);
+        }
+        self.net
+            .set_name(&setup.name, Lookup::Addresses(setup.addresses.clone()));
         let stream = 2 * id.0 as u64 + 1;
-        let clock = SimClock::new(model, self.net.true_ns, SimRng::new(self.seed, stream));
-        let rng = SimRng::new(self.seed, stream + 1);
-        let node = Node::new(engine, clock, rng, vec![address], server_port, START_NS);
-        self.nodes.push(node);
-        self.observations.push(Vec::new());
-        self.net.schedule(
-            self.net.true_ns,
-            Event::Wake {
-                node: id,
-                generation: 0,
-            },
-        );
+        let seed = self.net.seed;
+        let clock = SimClock::new(setup.clock, self.net.true_ns, SimRng::new(seed, stream));
+        if setup.start_s.is_finite() {
+            self.at(setup.start_s, Action::Start(id));
+        }
+        self.hosts.push(Host {
+            node: Node::new(setup, clock, SimRng::new(seed, stream + 1)),
+            daemon: None,
+            wake_generation: 0,
+            asleep_ns: i64::MIN,
+            observations: Vec::new(),
+        });
         id
     }
 
-    /// Makes a name resolve to several hosts.
-    pub fn add_name(&mut self, name: &str, hosts: &[NodeId]) {
-        self.net.names.insert(
-            name.to_owned(),
-            hosts.iter().map(|h| Self::address(h.0)).collect(),
-        );
+    /// Makes a name mean something.
+    pub fn set_name(&mut self, name: &str, lookup: Lookup) {
+        self.net.set_name(name, lookup);
     }
 
     /// Sets one direction of a path.
     pub fn set_link(&mut self, from: NodeId, to: NodeId, link: Link) {
-        self.net.links.insert((from, to), link);
+        self.net.set_link(from, to, link);
     }
 
     /// Schedules an action `at_s` seconds after the start.
     pub fn at(&mut self, at_s: f64, action: Action) {
-        self.net
-            .schedule(START_NS + to_ns(at_s), Event::Act(action));
+        let at_ns = self.net.start_ns + to_ns(at_s);
+        self.net.schedule(at_ns, Event::Act(action));
     }
 
     /// A host.
     #[must_use]
     pub fn node(&self, id: NodeId) -> Option<&Node> {
-        self.nodes.get(id.0)
+        self.hosts.get(id.0).map(|host| &host.node)
+    }
+
+    /// Whether a host's daemon runs.
+    #[must_use]
+    pub fn is_running(&self, id: NodeId) -> bool {
+        self.hosts.get(id.0).is_some_and(|h| h.daemon.is_some())
     }
 
     /// All observations of a host's clock so far.
     #[must_use]
     pub fn observations(&self, id: NodeId) -> &[Observation] {
-        self.observations.get(id.0).map_or(&[], Vec::as_slice)
+        self.hosts
+            .get(id.0)
+            .map_or(&[], |host| host.observations.as_slice())
+    }
+
+    /// All packets sent so far, in order.
+    #[must_use]
+    pub fn packets(&self) -> &[Packet] {
+        self.net.packets()
+    }
+
+    /// Who has an address.
+    #[must_use]
+    pub fn owner(&self, address: std::net::IpAddr) -> Option<NodeId> {
+        self.net.owner(address)
     }
 
     /// Runs until `until_s` seconds after the start and observes every clock each `sample_s`.
     pub fn run(&mut self, until_s: f64, sample_s: f64) {
-        let end = START_NS + to_ns(until_s);
+        let end = self.net.start_ns + to_ns(until_s);
         let step = to_ns(sample_s).max(1);
-        self.net.schedule(self.net.true_ns + step, Event::Sample);
-        while let Some((&(at, _), _)) = self.net.due.first_key_value() {
-            if at > end {
+        let mut sample = self.net.true_ns + step;
+        loop {
+            let next = self.net.next_ns().unwrap_or(i64::MAX);
+            if sample.min(next) > end {
                 break;
             }
-            let Some(((_, _), event)) = self.net.due.pop_first() else {
-                break;
-            };
-            self.net.true_ns = at;
-            match event {
-                Event::Sample => {
-                    self.observe();
-                    if at + step <= end {
-                        self.net.schedule(at + step, Event::Sample);
-                    }
-                }
-                Event::Wake { node, generation } => {
-                    if self
-                        .nodes
-                        .get(node.0)
-                        .is_some_and(|n| n.wake_generation == generation)
-                    {
-                        self.with(node, true, |_, _| {});
-                    }
-                }
-                Event::Deliver { from, to, bytes } => {
-                    if let Some(&id) = self.net.owners.get(&to.ip()) {
-                        self.with(id, false, |node, net| node.deliver(net, from, to, &bytes));
-                    }
-                }
-                Event::Act(action) => self.act(action),
+            if sample <= next {
+                self.net.true_ns = sample;
+                self.observe();
+                sample += step;
+            } else if let Some(event) = self.net.next_event() {
+                self.handle(event);
             }
         }
         self.net.true_ns = end;
     }
 
-    /// Brings a host's clock to the present, gives it an input, runs what is due and schedules
-    /// its next wake-up.
-    fn with(&mut self, id: NodeId, timed_out: bool, input: impl FnOnce(&mut Node, &mut Network)) {
-        let Some(node) = self.nodes.get_mut(id.0) else {
+    /// Ends all daemons that still run, in order.
+    pub fn shut_down(&mut self) {
+        for index in 0..self.hosts.len() {
+            self.act(Action::Shutdown(NodeId(index)));
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Wake { node, generation } => {
+                let Some(host) = self.hosts.get(node.0) else {
+                    return;
+                };
+                if host.wake_generation != generation {
+                    return;
+                }
+                if host.asleep_ns > self.net.true_ns {
+                    let at = host.asleep_ns;
+                    self.net.schedule(at, Event::Wake { node, generation });
+                } else {
+                    self.with(node, true, |_, _, _| {});
+                }
+            }
+            Event::Deliver { from, to, bytes } => {
+                if let Some(id) = self.net.owner(to.ip()) {
+                    self.with(id, false, |daemon, node, net| {
+                        daemon.deliver(node, net, from, to, &bytes);
+                    });
+                }
+            }
+            Event::Resolved {
+                node: id,
+                run,
+                ticket,
+                answer,
+            } => self.with(id, false, |daemon, node, net| {
+                if node.runs == run {
+                    daemon.resolved(node, net, ticket, answer);
+                }
+            }),
+            Event::Act(action) => self.act(action),
+        }
+    }
+
+    /// Brings a host's clock to the present, gives its daemon an input, runs what is due and
+    /// schedules the next wake-up. Hosts that sleep miss it.
+    fn with(
+        &mut self,
+        id: NodeId,
+        timed_out: bool,
+        input: impl FnOnce(&mut Daemon, &mut Node, &mut Network),
+    ) {
+        let Some(host) = self.hosts.get_mut(id.0) else {
             return;
         };
+        if host.asleep_ns > self.net.true_ns {
+            return;
+        }
+        host.node.clock.advance(self.net.true_ns);
+        if let Some(daemon) = &mut host.daemon {
+            daemon.wake_up(&mut host.node, &mut self.net, timed_out);
+            input(daemon, &mut host.node, &mut self.net);
+        }
+        self.go_on(id);
+    }
+
+    /// Lets a daemon do what is due; ends it, or schedules its next wake-up.
+    fn go_on(&mut self, id: NodeId) {
         let net = &mut self.net;
-        node.clock.advance(net.true_ns);
-        node.wake_up(net, timed_out);
-        input(node, net);
-        node.wake_generation += 1;
-        if let Some(wait) = node.run_deadlines(net) {
+        let Some(Host {
+            node,
+            daemon: slot,
+            wake_generation,
+            ..
+        }) = self.hosts.get_mut(id.0)
+        else {
+            return;
+        };
+        let Some(daemon) = slot else { return };
+        *wake_generation += 1;
+        let wait = daemon.run_deadlines(node, net);
+        if let Some(exit) = daemon.exit {
+            daemon.shut_down(node, net);
+            node.exit = Some(exit);
+            *slot = None;
+        } else if let Some(wait) = wait {
+            let generation = *wake_generation;
             let at = node.clock.true_after(wait);
             net.schedule(
                 at,
                 Event::Wake {
                     node: id,
-                    generation: node.wake_generation,
+                    generation,
                 },
             );
         }
@@ -275,36 +288,84 @@ impl World {
         match action {
             // The daemon finds out at its next wake-up.
             Action::StepClock(id, by) => {
-                if let Some(node) = self.nodes.get_mut(id.0) {
-                    node.clock.advance(self.net.true_ns);
-                    node.clock.disturb(by);
+                if let Some(host) = self.hosts.get_mut(id.0) {
+                    host.node.clock.advance(self.net.true_ns);
+                    host.node.clock.disturb(by);
                 }
             }
             Action::SetLink(from, to, link) => self.set_link(from, to, link),
-            Action::Control(id, bytes) => {
-                self.with(id, false, |node, net| node.control(net, &bytes))
+            Action::SetName(name, lookup) => self.set_name(&name, lookup),
+            Action::SetRouted(id, routed) => {
+                if let Some(host) = self.hosts.get_mut(id.0) {
+                    host.node.routed = routed;
+                }
             }
-            Action::Shutdown(id) => {
-                self.with(id, false, |node, net| {
-                    node.step(net, |engine, now, cx| engine.shutdown(now, cx));
-                });
+            Action::Command(id, request) => self.with(id, false, |daemon, node, net| {
+                daemon.command(node, net, &request);
+            }),
+            Action::Shutdown(id) => self.with(id, false, |daemon, _, _| {
+                daemon.exit.get_or_insert(Exit::Done);
+            }),
+            Action::Kill(id) => {
+                if let Some(host) = self.hosts.get_mut(id.0) {
+                    host.daemon = None;
+                }
             }
+            Action::Start(id) => self.start(id),
+            Action::Pause(id, time) => {
+                if let Some(host) = self.hosts.get_mut(id.0) {
+                    host.asleep_ns = self.net.true_ns + to_ns(time.0);
+                }
+            }
+            Action::Suspend(id, time) => {
+                if let Some(host) = self.hosts.get_mut(id.0) {
+                    let end = self.net.true_ns + to_ns(time.0);
+                    host.node.clock.advance(self.net.true_ns);
+                    host.node.clock.suspend(end);
+                    host.asleep_ns = end;
+                    // The wait goes on where it was interrupted.
+                }
+            }
+            Action::Leap(leap) => self.leaps_ns -= i64::from(leap) * to_ns(1.0),
+        }
+    }
+
+    fn start(&mut self, id: NodeId) {
+        let Some(host) = self.hosts.get_mut(id.0) else {
+            return;
+        };
+        if host.daemon.is_none() {
+            host.node.clock.advance(self.net.true_ns);
+            host.daemon = Some(Daemon::start(id, &mut host.node, &mut self.net));
+            self.go_on(id);
         }
     }
 
     fn observe(&mut self) {
-        let at_s = from_ns(self.net.true_ns - START_NS);
-        for (node, series) in self.nodes.iter_mut().zip(&mut self.observations) {
-            node.clock.advance(self.net.true_ns);
-            let estimate = node.engine.estimate(node.clock.read());
-            let offset_s = node.clock.offset();
-            series.push(Observation {
+        let at_s = self.net.elapsed_s();
+        let leaps_s = from_ns(self.leaps_ns);
+        for host in &mut self.hosts {
+            if host.asleep_ns > self.net.true_ns {
+                continue;
+            }
+            let clock = &mut host.node.clock;
+            clock.advance(self.net.true_ns);
+            let offset_s = clock.offset() - leaps_s;
+            let (freq, now) = (clock.frequency_error(), clock.read());
+            let mut seen = Observation {
                 at_s,
                 offset_s,
-                freq: node.clock.frequency_error(),
-                bound_s: estimate.bound.map(|b| b.0),
-                estimate_s: offset_s + estimate.correction.0,
-            });
+                freq,
+                bound_s: None,
+                estimate_s: offset_s,
+            };
+            if let Some(daemon) = &host.daemon {
+                let estimate = daemon.estimate(now);
+                seen.bound_s = estimate.bound.map(|b| b.0);
+                seen.estimate_s += estimate.correction.0;
+                check::estimate(estimate.correction.0, seen.bound_s, &host.node, &self.net);
+            }
+            host.observations.push(seen);
         }
     }
 }

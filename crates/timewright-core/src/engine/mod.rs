@@ -83,6 +83,17 @@ pub struct Estimate {
     pub bound: Option<Seconds>,
 }
 
+/// How much an engine holds, for observers that look for leaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Sources, with and without address.
+    pub sources: usize,
+    /// Armed timers.
+    pub timers: usize,
+    /// Control clients that wait for an outcome.
+    pub owed: usize,
+}
+
 /// The state that commands and settings change, and everything measured.
 pub struct Engine {
     pub(crate) config: Config,
@@ -322,6 +333,16 @@ impl Engine {
             bound: served
                 .synchronised
                 .then(|| served.root_delay * 0.5 + served.root_dispersion),
+        }
+    }
+
+    /// How much it holds.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            sources: self.table.len(),
+            timers: self.timers.len(),
+            owed: self.owed.len(),
         }
     }
 

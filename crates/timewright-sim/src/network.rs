@@ -1,0 +1,208 @@
+//! True time, what is due, and the paths between hosts.
+
+use crate::clock::{from_ns, to_ns};
+use crate::link::Link;
+use crate::random::SimRng;
+use crate::world::{Action, NodeId};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use timewright_core::engine::LookupAnswer;
+use timewright_core::ids::Ticket;
+use timewright_core::output::{Family, FamilyFilter};
+
+/// How long a name lookup takes, seconds.
+const LOOKUP_S: f64 = 1e-3;
+
+/// What a name resolves to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// These addresses, in this order.
+    Addresses(Vec<IpAddr>),
+    /// No resolver answers now.
+    TemporaryFailure,
+    /// There is no such name.
+    PermanentFailure,
+}
+
+/// A packet as a host sent it.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    /// True seconds since the start.
+    pub at_s: f64,
+    /// The sender.
+    pub from: SocketAddr,
+    /// The receiver.
+    pub to: SocketAddr,
+    /// Bytes of payload.
+    pub len: usize,
+    /// How many copies will arrive.
+    pub copies: usize,
+}
+
+pub(crate) enum Event {
+    Wake {
+        node: NodeId,
+        generation: u64,
+    },
+    Deliver {
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    /// `run` counts the starts of the daemon: a new one does not get the answers of the old.
+    Resolved {
+        node: NodeId,
+        run: u64,
+        ticket: Ticket,
+        answer: LookupAnswer,
+    },
+    Act(Action),
+}
+
+struct Path {
+    link: Link,
+    sent: u64,
+}
+
+/// Paths, names, packets under way and everything else that is due.
+pub(crate) struct Network {
+    pub(crate) start_ns: i64,
+    pub(crate) true_ns: i64,
+    pub(crate) seed: u64,
+    sequence: u64,
+    due: BTreeMap<(i64, u64), Event>,
+    owners: BTreeMap<IpAddr, NodeId>,
+    names: BTreeMap<String, Lookup>,
+    paths: BTreeMap<(NodeId, NodeId), Path>,
+    default_link: Link,
+    rng: SimRng,
+    packets: Vec<Packet>,
+}
+
+impl Network {
+    pub(crate) fn new(seed: u64, start_ns: i64, default_link: Link) -> Self {
+        Self {
+            start_ns,
+            true_ns: start_ns,
+            seed,
+            sequence: 0,
+            due: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            names: BTreeMap::new(),
+            paths: BTreeMap::new(),
+            default_link,
+            rng: SimRng::new(seed, 0),
+            packets: Vec::new(),
+        }
+    }
+
+    /// True seconds since the start.
+    pub(crate) fn elapsed_s(&self) -> f64 {
+        from_ns(self.true_ns - self.start_ns)
+    }
+
+    pub(crate) fn own(&mut self, address: IpAddr, node: NodeId) {
+        self.owners.insert(address, node);
+    }
+
+    pub(crate) fn owner(&self, address: IpAddr) -> Option<NodeId> {
+        self.owners.get(&address).copied()
+    }
+
+    pub(crate) fn set_name(&mut self, name: &str, lookup: Lookup) {
+        self.names.insert(name.to_owned(), lookup);
+    }
+
+    pub(crate) fn set_link(&mut self, from: NodeId, to: NodeId, link: Link) {
+        let path = self.paths.entry((from, to));
+        path.or_insert(Path { link, sent: 0 }).link = link;
+    }
+
+    pub(crate) fn packets(&self) -> &[Packet] {
+        &self.packets
+    }
+
+    /// What the resolver says to a name right now.
+    pub(crate) fn look_up(&self, name: &str, families: FamilyFilter) -> LookupAnswer {
+        match self.names.get(name) {
+            Some(Lookup::Addresses(all)) => {
+                let admitted = |a: &&IpAddr| match families {
+                    FamilyFilter::Any => true,
+                    FamilyFilter::Only(family) => Family::of(**a) == family,
+                };
+                LookupAnswer::Addresses(all.iter().filter(admitted).copied().collect())
+            }
+            Some(Lookup::TemporaryFailure) => LookupAnswer::TemporaryFailure,
+            Some(Lookup::PermanentFailure) | None => LookupAnswer::PermanentFailure,
+        }
+    }
+
+    /// Answers a lookup a little later, by what the name means now.
+    pub(crate) fn resolve(
+        &mut self,
+        node: NodeId,
+        run: u64,
+        ticket: Ticket,
+        name: &str,
+        families: FamilyFilter,
+    ) {
+        let answer = self.look_up(name, families);
+        self.schedule(
+            self.true_ns + to_ns(LOOKUP_S),
+            Event::Resolved {
+                node,
+                run,
+                ticket,
+                answer,
+            },
+        );
+    }
+
+    pub(crate) fn schedule(&mut self, at_ns: i64, event: Event) {
+        self.sequence += 1;
+        self.due
+            .insert((at_ns.max(self.true_ns), self.sequence), event);
+    }
+
+    /// When the next event is due.
+    pub(crate) fn next_ns(&self) -> Option<i64> {
+        self.due.first_key_value().map(|(&(at, _), _)| at)
+    }
+
+    /// Moves to the next event and takes it.
+    pub(crate) fn next_event(&mut self) -> Option<Event> {
+        let ((at, _), event) = self.due.pop_first()?;
+        self.true_ns = at;
+        Some(event)
+    }
+
+    /// Sends a packet; one to nobody is lost.
+    pub(crate) fn send(&mut self, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
+        let at_s = self.elapsed_s();
+        let mut copies = 0;
+        if let (Some(&a), Some(&b)) = (self.owners.get(&from.ip()), self.owners.get(&to.ip())) {
+            let path = self.paths.entry((a, b)).or_insert(Path {
+                link: self.default_link,
+                sent: 0,
+            });
+            let (link, count) = (path.link, path.sent);
+            path.sent += 1;
+            for delay in link.deliveries(at_s, count, &mut self.rng) {
+                let mut bytes = payload.to_vec();
+                link.damage(&mut bytes, &mut self.rng);
+                copies += 1;
+                self.schedule(
+                    self.true_ns + to_ns(delay),
+                    Event::Deliver { from, to, bytes },
+                );
+            }
+        }
+        self.packets.push(Packet {
+            at_s,
+            from,
+            to,
+            len: payload.len(),
+            copies,
+        });
+    }
+}
