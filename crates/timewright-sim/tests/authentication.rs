@@ -11,6 +11,9 @@ fn a_source_without_its_key_is_never_asked() {
             .run(1, 1000.0)
             .unwrap();
         assert_eq!(report.node("client").sent, 0, "{option}");
-        assert!(!report.log_text("client").contains("Selected source"), "{option}");
+        assert!(
+            !report.log_text("client").contains("Selected source"),
+            "{option}"
+        );
     }
 }

@@ -210,9 +210,9 @@ impl DisciplineEvent {
             | Self::CompensationRefused { .. }
             | Self::TemperatureUnreadable { .. } => Severity::Warning,
             Self::StepFailed => Severity::Error,
-            Self::ManualSlew { .. }
-            | Self::SmoothingActivated { .. }
-            | Self::SmoothingReset => Severity::Info,
+            Self::ManualSlew { .. } | Self::SmoothingActivated { .. } | Self::SmoothingReset => {
+                Severity::Info
+            }
         }
     }
 }

@@ -200,7 +200,11 @@ impl Association {
             kind,
             address,
             port,
-            auth: if config.authenticate { Auth::Unavailable } else { Auth::None },
+            auth: if config.authenticate {
+                Auth::Unavailable
+            } else {
+                Auth::None
+            },
             mode: OperatingMode::Offline,
             suspended: true,
             poll: Poll::new(config.minpoll, config.maxpoll),
