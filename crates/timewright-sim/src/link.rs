@@ -40,7 +40,7 @@ pub enum Pass {
         /// How long the path is open in it, seconds.
         open_s: f64,
     },
-    /// The first of every so many.
+    /// The last of every so many.
     Every(u64),
 }
 
@@ -149,7 +149,7 @@ impl Link {
             Pass::Always => true,
             Pass::Never => false,
             Pass::Window { period_s, open_s } => at_s.rem_euclid(period_s) < open_s,
-            Pass::Every(n) => count.is_multiple_of(n.max(1)),
+            Pass::Every(n) => (count + 1).is_multiple_of(n.max(1)),
         }
     }
 
@@ -235,7 +235,7 @@ mod tests {
             open_s: 10.0,
         };
         assert!(passes(window, 209.0, 5) && !passes(window, 211.0, 5));
-        assert!(passes(Pass::Every(20), 0.0, 40) && !passes(Pass::Every(20), 0.0, 41));
+        assert!(passes(Pass::Every(20), 0.0, 39) && !passes(Pass::Every(20), 0.0, 40));
         assert!(!passes(Pass::Never, 0.0, 0));
     }
 
