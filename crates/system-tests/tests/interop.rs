@@ -54,6 +54,54 @@ fn our_client_follows_our_server() {
     check_client_follows_server("chronyd", "chronyd", "");
 }
 
+#[test]
+fn our_and_debians_daemons_are_peers_of_each_other() {
+    for (first, second) in [("chronyd", "debian-chronyd"), ("debian-chronyd", "chronyd")] {
+        let lab = Lab::new();
+        let (one, other) = lab.server_and_client();
+        let peer = |address: &str| format!("peer {address} minpoll 0 maxpoll 0\nallow\n");
+        // The first has a reference, so the second follows it, in symmetric mode.
+        let _one = one.daemon(first, "", &(peer("192.168.163.132") + "local stratum 3\n"));
+        let _other = other.daemon(second, "", &peer("192.168.163.131"));
+        wait_for("the peer's selection", SYNCHRONISED, || {
+            (source_states(&other) == [("=*".to_owned(), "192.168.163.131".to_owned())])
+                .then_some(())
+        });
+        let tracking = Tracking::of(&other).expect("an answer");
+        assert_eq!(tracking.stratum, 4, "{first} and {second}");
+    }
+}
+
+#[test]
+fn time_goes_over_ipv6() {
+    for (daemon, client) in [("chronyd", "debian-chronyd"), ("debian-chronyd", "chronyd")] {
+        let lab = Lab::new();
+        // Without duplicate address detection the addresses work at once.
+        let server = lab.host("host131", "fd00:163::131/64");
+        let host = lab.host("host132", "fd00:163::132/64");
+        for host in [&server, &host] {
+            wait_for("usable addresses", seconds(10), || {
+                (!host
+                    .shell("ip -6 address show dev eth0 tentative")
+                    .stdout
+                    .contains("fd00"))
+                .then_some(())
+            });
+        }
+        let _server = server.daemon(daemon, "", "allow fd00:163::/64\nlocal stratum 5\n");
+        let _client = host.daemon(client, "", "server fd00:163::131 iburst\n");
+        wait_for("the server's selection", SYNCHRONISED, || {
+            (source_states(&host) == [("^*".to_owned(), "fd00:163::131".to_owned())]).then_some(())
+        });
+        // The first four bytes of the MD5 of the address.
+        let tracking = Tracking::of(&host).expect("an answer");
+        assert_eq!(
+            (tracking.stratum, tracking.reference_id.as_str()),
+            (6, "0B2BE6C2")
+        );
+    }
+}
+
 /// Interleaved mode shows in the reports once a second exchange has taken place.
 #[track_caller]
 fn check_interleaved(daemon: &str, client: &str) {
@@ -251,6 +299,21 @@ fn ntpdate_takes_our_servers_time() {
     let _server = server.chronyd(SERVER);
     let printed = host.shell("ntpdate -q host131").ok();
     assert!(printed.contains("192.168.163.131"), "{printed}");
+}
+
+#[test]
+fn broadcasts_are_sent_to_the_network() {
+    let lab = Lab::new();
+    let (server, _client) = lab.server_and_client();
+    let packets = dissect(&server, || {
+        let _server = server.chronyd("local stratum 5\nbroadcast 1 192.168.163.255\n");
+        std::thread::sleep(seconds(4));
+    });
+    let count = packets.iter().filter(|line| **line == ",,4,5,5").count();
+    assert!(
+        (2..=5).contains(&count),
+        "{count} broadcasts in four seconds: {packets:#?}"
+    );
 }
 
 /// Captures NTP on the server's side while `work` runs and returns what tshark says of each packet.
