@@ -38,7 +38,10 @@ pub(crate) struct Daemon {
     runtime: Runtime,
     termination: Option<Termination>,
     load_dumps: bool,
-    batch: Batch,
+    /// Buffers for receiving, out while their content is worked on.
+    batch: Option<Batch>,
+    /// Room for one reply.
+    reply: Box<[u8; PAYLOAD_MAX]>,
 }
 
 /// What `poll` found.
@@ -71,7 +74,8 @@ impl Daemon {
             runtime,
             termination: None,
             load_dumps: options.load_dumps,
-            batch: Batch::new(),
+            batch: None,
+            reply: Box::new([0; PAYLOAD_MAX]),
         };
         // Sockets are opened and the first messages logged here; readiness waits for the loop.
         daemon.runtime.perform_all(logger);
@@ -293,7 +297,7 @@ impl Daemon {
     }
 
     fn receive_commands(&mut self, index: usize, now: Now, logger: &mut Logger) {
-        let mut batch = std::mem::take(&mut self.batch);
+        let mut batch = self.batch.take().unwrap_or_default();
         if let Some(socket) = self.runtime.command.get(index)
             && batch.receive(socket).is_ok()
         {
@@ -305,13 +309,13 @@ impl Daemon {
                 }
             }
         }
-        self.batch = batch;
+        self.batch = Some(batch);
     }
 
     /// Reads the error queue: transmit time stamps, and network errors, which only have to be
     /// taken away.
     fn receive_errors(&mut self, key: SocketKey, now: Now, logger: &mut Logger) {
-        let mut batch = std::mem::take(&mut self.batch);
+        let mut batch = self.batch.take().unwrap_or_default();
         let received = match self.runtime.sockets.get(key) {
             Some(entry) => batch
                 .receive_errors(&entry.socket)
@@ -339,18 +343,18 @@ impl Daemon {
                 self.settle(now, logger);
             }
         }
-        self.batch = batch;
+        self.batch = Some(batch);
     }
 
     fn receive_packets(&mut self, key: SocketKey, now: Now, logger: &mut Logger) {
-        let mut batch = std::mem::take(&mut self.batch);
+        let mut batch = self.batch.take().unwrap_or_default();
         // The socket may have been closed by what its error queue held.
         let is_server = match self.runtime.sockets.get(key) {
             Some(entry) if batch.receive(&entry.socket).is_ok() => {
                 matches!(entry.role, SocketRole::Server(_))
             }
             _ => {
-                self.batch = batch;
+                self.batch = Some(batch);
                 return;
             }
         };
@@ -379,14 +383,14 @@ impl Daemon {
             self.engine.handle_datagram(now, &datagram, cx);
             self.settle(now, logger);
         }
-        self.batch = batch;
+        self.batch = Some(batch);
     }
 
     /// The short way from request to response; false if it is for the engine's other parts.
     fn serve(&mut self, datagram: &Datagram<'_>, now: Now, logger: &mut Logger) -> bool {
-        let mut reply = [0; PAYLOAD_MAX];
         let cx = &mut self.runtime.context();
-        match self.engine.serve(now, datagram, &mut reply, cx) {
+        let reply = self.reply.as_mut_slice();
+        match self.engine.serve(now, datagram, reply, cx) {
             Served::NotARequest => false,
             Served::Silent => true,
             Served::Reply { len, stamp } => {

@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use timewright_time::{Cooked, Now, NtpShort28, NtpTimestamp, Raw, Seconds, Timestamp};
 use timewright_wire::{
     AuthMode, FIELD_MONO_ROOT, FIELD_NET_CORRECTION, Header, Leap, Mode, MonoRoot, NetCorrection,
-    Packet, PacketBuilder, fuzz, refid,
+    Packet, PacketBuilder, refid,
 };
 
 /// The port of NTP; version 1 packets without a mode that come from it are not answered, as they
@@ -380,13 +380,13 @@ fn reply_header(
     };
     let received = NtpTimestamp::from_timestamp(smoothed(admitted.received, served.smoothing));
     header.receive = distinct(header.originate, || {
-        let bits = fuzz(shard.random.draw(), snapshot.precision_log2);
+        let bits = shard.random.fuzz(snapshot.precision_log2);
         NtpTimestamp((received.0 ^ bits) | 1)
     });
     header.transmit = distinct(header.originate, || {
         let sent =
             previous.unwrap_or_else(|| smoothed(snapshot.cook((cx.clock)()), served.smoothing));
-        let bits = fuzz(shard.random.draw(), snapshot.precision_log2);
+        let bits = shard.random.fuzz(snapshot.precision_log2);
         NtpTimestamp((NtpTimestamp::from_timestamp(sent).0 ^ bits) & !1)
     });
     header
@@ -454,7 +454,7 @@ fn mono_root(
     let receive = match served.smoothing {
         Some(_) => NtpTimestamp::ZERO,
         None => {
-            let bits = fuzz(shard.random.draw(), snapshot.precision_log2);
+            let bits = shard.random.fuzz(snapshot.precision_log2);
             let time = NtpTimestamp::from_timestamp(received + snapshot.mono.offset);
             NtpTimestamp(time.0 ^ bits)
         }

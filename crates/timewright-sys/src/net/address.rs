@@ -30,6 +30,11 @@ impl RawAddress {
         }
     }
 
+    /// Lets the kernel fill in any address in place of this one; what it does not write stays.
+    pub(crate) const fn make_room(&mut self) {
+        self.len = crate::cvt::socklen(size_of::<libc::sockaddr_storage>());
+    }
+
     pub(crate) fn from_inet(address: SocketAddr) -> Self {
         let mut raw = Self::empty();
         match address {
@@ -163,11 +168,12 @@ impl RawAddress {
     /// The path of a Unix socket address up to its NUL; empty for an unbound socket and for
     /// abstract names. `None` if this is not a Unix address or the path is not terminated.
     pub(crate) fn to_path(self) -> Option<Vec<u8>> {
-        if libc::c_int::from(self.storage.ss_family) != libc::AF_UNIX {
+        let used = (self.len as usize).min(size_of::<libc::sockaddr_un>());
+        if used < PATH_OFFSET || libc::c_int::from(self.storage.ss_family) != libc::AF_UNIX {
             return None;
         }
-        let used = (self.len as usize).min(size_of::<libc::sockaddr_un>());
-        // The storage was zeroed before the kernel wrote to it, so reading all of it is fine.
+        // The storage is initialised, so reading all of it is fine; what lies beyond the length in
+        // use may be of an earlier address and is left out.
         let whole = Self {
             storage: self.storage,
             len: crate::cvt::socklen(size_of::<libc::sockaddr_un>()),

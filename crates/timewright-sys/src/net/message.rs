@@ -163,7 +163,7 @@ impl Batch {
         // SAFETY: as above.
         let mut headers: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
         for ((slot, part), header) in self.slots.iter_mut().zip(&mut parts).zip(&mut headers) {
-            slot.address = RawAddress::empty();
+            slot.address.make_room();
             part.iov_base = slot.payload.as_mut_ptr().cast();
             part.iov_len = slot.payload.len();
             header.msg_hdr.msg_name = slot.address.as_mut_ptr().cast();
