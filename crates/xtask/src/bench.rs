@@ -10,17 +10,16 @@
 //! build, fetch -> (own network namespace) -> pairs x { start both -> scenarios x { A, B } -> stop }
 //! ```
 
-use std::fmt::Display;
-use std::fs;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::foreground::Foreground;
 use crate::peers;
-use crate::shell::{cargo, command, is_root, read, run, tail, target_dir};
+use crate::shell::{cargo, command, is_root, read, run, target_dir};
 use crate::tools;
 
 /// Fewer paired measurements than this say nothing.
@@ -71,7 +70,7 @@ const SCENARIOS: &[Scenario] = &[
             "--seconds",
             "0.4",
         ],
-        // The first reply to each of 4000 clients is none.
+        // The first reply to each client is none.
         interleaved_min: 0.8,
         judged: false,
     },
@@ -343,40 +342,18 @@ fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// A daemon in the foreground, killed when dropped.
+/// A daemon that is asked.
 struct Server {
-    child: Child,
-    directory: PathBuf,
+    daemon: Foreground,
     port: u16,
 }
 
 impl Server {
     fn start(program: &Path, directory: &Path, port: u16) -> Result<Self> {
-        fs::create_dir_all(directory)
-            .with_context(|| format!("could not create {}", directory.display()))?;
         // The client log is on and packets are stamped by the kernel unless configured otherwise.
-        let config = format!(
-            "bindaddress 127.0.0.1\nport {port}\nallow\nlocal stratum 1\ncmdport 0\n\
-             bindcmdaddress /\npidfile chronyd.pid\n"
-        );
-        fs::write(directory.join("chrony.conf"), config)?;
-        // Left by a daemon that was killed.
-        let _ = fs::remove_file(directory.join("chronyd.pid"));
-        let log = fs::File::create(directory.join("log"))?;
-        let user = read(command("id").arg("-un"))?;
-        let child = pinned(SERVER_CPU, program)?
-            .args(["-d", "-x", "-U", "-u", user.trim(), "-f", "chrony.conf"])
-            .current_dir(directory)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("could not start {}", program.display()))?;
-        Ok(Self {
-            child,
-            directory: directory.to_path_buf(),
-            port,
-        })
+        let config = format!("bindaddress 127.0.0.1\nport {port}\nallow\nlocal stratum 1\n");
+        let daemon = Foreground::start(pinned(SERVER_CPU, program)?, directory, &config)?;
+        Ok(Self { daemon, port })
     }
 
     /// Waits for the first answer.
@@ -402,31 +379,12 @@ impl Server {
         let measurement = || {
             let mut load = pinned(GENERATOR_CPU, generator)?;
             load.arg(format!("127.0.0.1:{}", self.port)).args(words);
-            load.args(["--pid", &self.child.id().to_string()]);
+            load.args(["--pid", &self.daemon.id().to_string()]);
             Measurement::parse(&read(&mut load)?)
         };
         let measurement = measurement();
-        match self.child.try_wait()? {
-            None => measurement.with_context(|| self.describe("the daemon")),
-            Some(status) => bail!(self.describe(format!("the daemon ended with {status}"))),
-        }
-    }
-
-    fn describe(&self, what: impl Display) -> String {
-        let log = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
-        format!(
-            "{what} in {}, log:\n{}\n",
-            self.directory.display(),
-            tail(&log, 10)
-        )
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Already gone if it ended early; then both calls fail, which is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.daemon.check()?;
+        measurement.with_context(|| self.daemon.describe("the daemon"))
     }
 }
 

@@ -8,6 +8,7 @@
 mod arrows;
 mod bench;
 mod demo;
+mod foreground;
 mod fuzz;
 mod licences;
 mod peers;
@@ -15,6 +16,7 @@ mod shell;
 mod suite;
 mod system;
 mod tools;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,7 @@ Usage: cargo xtask COMMAND [ARGUMENTS]
                     `--missed` to list the lines that the seeds do not reach)
   system [FILTER]   process tests in network namespaces (root), those whose name has FILTER
   bench server      processor time per reply, ours beside Debian's chronyd; two processors needed
+  vm                the shipped systemd unit in a virtual machine that may set its clock (root)
   arrows            check the direction of the dependencies and where unsafe code may be
   licences          check licences, origins and bans of the dependencies against deny.toml
   peers             fetch and unpack the other implementations the tests talk to
@@ -54,6 +57,7 @@ fn run() -> Result<()> {
         ["bench", "server", rest @ ..] => bench::server(rest),
         ["bench", "inside", rest @ ..] => bench::inside(rest),
         ["fuzz", ..] => fuzz::run(arguments.get(1..).unwrap_or_default()),
+        ["vm"] => vm::run(),
         ["arrows"] => arrows::check(),
         ["licences"] => licences::check(),
         ["peers"] => peers::fetch().map(|peers| println!("{peers}")),

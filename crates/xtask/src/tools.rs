@@ -38,6 +38,14 @@ pub(crate) const BENCH: &[Tool] = &[
     tool("chrt", "util-linux"),
 ];
 
+/// What the virtual machine is made of and runs in.
+pub(crate) const VM: &[Tool] = &[
+    tool("qemu-system-x86_64", "qemu-system-x86"),
+    tool("debootstrap", "debootstrap"),
+    tool("apt-get", "apt"),
+    tool("dpkg", "dpkg"),
+];
+
 /// What fetching the other implementations calls.
 pub(crate) const PEERS: &[Tool] = &[tool("apt-get", "apt"), tool("dpkg", "dpkg")];
 
