@@ -538,6 +538,29 @@ fn w13_ntpdate_asks_the_server_while_the_local_daemon_runs() {
 }
 
 #[test]
+fn w14_both_clocks_agree() {
+    let (_lab, server, client, _on_server, _on_client) = pair();
+    wait_until_selected(&client);
+    // The notes compare `date` on the client with `date` over ssh on the server, by eye. Both
+    // machines of this laboratory have one clock, so what can be seen is that the daemons leave it
+    // alone and agree on it: the offset the client claims, and the two dates.
+    let tracking = Tracking::of(&client).expect("an answer");
+    assert!(tracking.system_time.abs() < 1e-3, "{tracking:?}");
+    let date = |host: &Host| -> f64 {
+        let printed = host.shell("date +%s.%N").ok();
+        printed
+            .trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("{printed}"))
+    };
+    let (before, between, after) = (date(&client), date(&server), date(&client));
+    assert!(
+        before <= between && between <= after,
+        "{before} {between} {after}"
+    );
+}
+
+#[test]
 fn a_client_that_starts_first_finds_the_server_later() {
     let lab = Lab::new();
     let (server, client) = lab.server_and_client();

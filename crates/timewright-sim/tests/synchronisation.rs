@@ -55,3 +55,41 @@ fn equal_seeds_give_equal_runs() {
     assert_eq!(records(7), records(7));
     assert_ne!(records(7), records(8));
 }
+
+/// The notes' wrong clock: a client 10 s and 100 ppm off, with and without `makestep`.
+#[test]
+fn a_wrong_clock_is_stepped_or_slewed_and_both_are_logged() {
+    let stepping = "makestep 1.0 3\n";
+    for (extra, offset_s, longest_s) in [
+        (stepping, 10.0, 30.0),
+        (stepping, -10.0, 30.0),
+        ("", 10.0, 300.0),
+        ("", -10.0, 300.0),
+    ] {
+        for seed in 1..=3 {
+            let report = Scenario::new()
+                .node("host131", "local stratum 5\nallow\n")
+                .node("client", &format!("server host131 iburst\n{extra}"))
+                .clock(
+                    "client",
+                    ClockModel {
+                        offset_s,
+                        ..DEFAULT_CLOCK
+                    },
+                )
+                .link_all(Link::exponential(1e-4, 1e-5))
+                .run(seed, 2000.0)
+                .unwrap();
+            let case = format!("{extra:?} {offset_s} seed {seed}");
+            let settled = report.settled_after("client", 1e-3, 5e-4);
+            assert!(
+                settled.is_some_and(|t| t < longest_s),
+                "{case}: {settled:?}"
+            );
+            let log = report.log_text("client");
+            assert!(log.contains("System clock wrong by "), "{case}: {log}");
+            let stepped = log.contains("System clock was stepped by ");
+            assert_eq!(stepped, !extra.is_empty(), "{case}: {log}");
+        }
+    }
+}
