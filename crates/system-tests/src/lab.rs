@@ -194,7 +194,7 @@ impl Holder {
             &self.pid().to_string(),
         ]);
         command.args([
-            "--net", "--mount", "--uts", "--ipc", "--wd=/", "--", "sh", "-c", script,
+            "--net", "--mount", "--uts", "--ipc", "--root", "--wd=/", "--", "sh", "-c", script,
         ]);
         command.env("PATH", "/mnt/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command
