@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::shell::{self, cargo};
-use crate::{arrows, fuzz, licences, system};
+use crate::{arrows, fuzz, licences, system, vm};
 
 struct Step {
     name: &'static str,
@@ -60,6 +60,11 @@ const STEPS: &[Step] = &[
         name: "system",
         about: "process tests in network namespaces",
         run: || system::run(&[]),
+    },
+    Step {
+        name: "vm",
+        about: "the shipped unit sets the clock of a virtual machine",
+        run: vm::run,
     },
 ];
 

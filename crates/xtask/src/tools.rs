@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::shell::{command, is_root, run};
+use crate::shell::{command, is_root, read};
 
 /// A program and the Debian package that has it.
 #[derive(Debug, Clone, Copy)]
@@ -102,10 +102,14 @@ pub(crate) fn install(packages: &[&str], why: &str) -> Result<()> {
     }
     println!("{why}; installing {list}");
     let mut update = command("apt-get");
-    run(update.args(["-qq", "update"]))?;
+    read(update.args(["-qq", "update"]))?;
     let mut install = command("apt-get");
     install.env("DEBIAN_FRONTEND", "noninteractive");
-    run(install
-        .args(["-qq", "-y", "--no-install-recommends", "install"])
-        .args(packages))
+    // Its many lines matter only when it fails.
+    read(
+        install
+            .args(["-qq", "-y", "--no-install-recommends", "install"])
+            .args(packages),
+    )
+    .map(drop)
 }
