@@ -177,6 +177,12 @@ fn read_text(text: &str) {
     }
     if let Ok(address) = text.parse::<Address>() {
         show(address);
+        if let Address::Id(_) = address {
+            assert_eq!(Address::from_id(text), Some(address));
+        }
+    }
+    if let Some(id) = Address::from_id(text) {
+        assert_eq!(id.to_string().parse(), Ok(id));
     }
     if let Some(id) = refid::parse(text) {
         assert!(refid::text(id).len() <= 4);

@@ -12,6 +12,7 @@
 pub mod config;
 pub mod control;
 pub mod drift;
+pub mod engine;
 pub mod keys;
 pub mod leap;
 pub mod packet;
@@ -26,6 +27,7 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("config", config::run),
     ("control", control::run),
     ("drift", drift::run),
+    ("engine", engine::run),
     ("keys", keys::run),
     ("leap", leap::run),
     ("packet", packet::run),

@@ -1,5 +1,7 @@
-//! A datagram as an NTP packet: everything it can be asked, and building it again.
+//! A datagram as an NTP packet: everything it can be asked, and building it again. Also the frame
+//! around a packet, as the kernel returns it with a transmit time stamp.
 
+use timewright_sys::frame;
 use timewright_time::{Cooked, Timestamp};
 use timewright_wire::{
     BuildError, HEADER_LEN, Header, Mode, MonoRoot, NetCorrection, Packet, PacketBuilder, refid,
@@ -8,8 +10,17 @@ use timewright_wire::{
 /// Any Unix second: the era of time stamps.
 const ERA_S: i64 = 1_700_000_000;
 
-/// Parses `data` and takes the packet apart and together again.
+/// Parses `data` and takes the packet apart and together again; a frame is unwrapped first.
 pub fn run(data: &[u8]) {
+    packet(data);
+    if let Some(frame) = frame::udp(data) {
+        let end = frame.header_length + frame.payload.len();
+        assert_eq!(data.get(frame.header_length..end), Some(frame.payload));
+        packet(frame.payload);
+    }
+}
+
+fn packet(data: &[u8]) {
     let packet = match Packet::parse(data) {
         Ok(packet) => packet,
         Err(error) => {

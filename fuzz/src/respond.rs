@@ -2,7 +2,7 @@
 //! itself a packet.
 //!
 //! The first byte of the input chooses the server's state (`SMOOTHED` and so on); then follow
-//! requests, each behind its length in two bytes.
+//! requests, each behind its length in two bytes with the flag `INTERLEAVED`.
 
 use std::net::SocketAddr;
 use timewright_core::discipline::CookLine;
@@ -22,7 +22,7 @@ use timewright_core::server::{
 };
 use timewright_time::{FreqRatio, MonoTime, Now, Seconds, Timestamp};
 use timewright_wire::{
-    AuthMode, BuildError, FIELD_NTS_UNIQUE_ID, Leap, Mode, Packet, PacketBuilder,
+    AuthMode, BuildError, FIELD_NTS_UNIQUE_ID, Header, Leap, Mode, Packet, PacketBuilder,
 };
 
 /// Served time is smoothed.
@@ -48,6 +48,12 @@ pub(crate) const CLAIMS: [Claim; 4] = [
     Claim::Refused,
 ];
 
+/// In a length: the request asks when the answer before was sent, so its originate time is the
+/// receive time of that answer.
+pub(crate) const INTERLEAVED: u16 = 0x8000;
+/// Where that time is in a packet.
+const ORIGINATE: std::ops::Range<usize> = 24..32;
+
 /// The byte that chooses this state.
 pub(crate) fn state(flags: u8, claim: Claim) -> u8 {
     let index = CLAIMS.iter().position(|known| *known == claim).unwrap_or(0);
@@ -69,9 +75,18 @@ pub fn run(data: &[u8]) {
         let Some((length, after)) = rest.split_first_chunk() else {
             break;
         };
-        let length = usize::from(u16::from_be_bytes(*length)).min(after.len());
-        let (request, after) = after.split_at(length);
-        let _ = server.ask(request);
+        let length = u16::from_be_bytes(*length);
+        let cut = usize::from(length & !INTERLEAVED).min(after.len());
+        let (request, after) = after.split_at(cut);
+        if length & INTERLEAVED == 0 {
+            server.ask(request);
+        } else {
+            let mut request = request.to_vec();
+            if let Some(originate) = request.get_mut(ORIGINATE) {
+                originate.copy_from_slice(&server.received.to_be_bytes());
+            }
+            server.ask(&request);
+        }
         rest = after;
     }
     let statistics = server.shard.statistics();
@@ -84,7 +99,7 @@ pub fn run(data: &[u8]) {
 }
 
 /// A server whose clock and chance are the same in every run.
-pub(crate) struct Server {
+struct Server {
     shard: Shard,
     snapshot: ServerSnapshot,
     tables: ServerTables,
@@ -93,10 +108,12 @@ pub(crate) struct Server {
     remote: SocketAddr,
     now_ns: i64,
     asked: u32,
+    /// Receive time of the last answer.
+    received: u64,
 }
 
 impl Server {
-    pub(crate) fn new(state: u8) -> Self {
+    fn new(state: u8) -> Self {
         let is = |flag: u8| state & flag != 0;
         let mut rng = Splitmix(u64::from(state));
         let limit = RateLimit {
@@ -136,11 +153,11 @@ impl Server {
             remote: remote.into(),
             now_ns: START_NS,
             asked: 0,
+            received: 0,
         }
     }
 
-    /// The answer, if there is one to send at once.
-    pub(crate) fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>> {
+    fn ask(&mut self, request: &[u8]) {
         self.asked += 1;
         self.now_ns += SECOND_NS;
         if self.asked == 4 {
@@ -175,20 +192,19 @@ impl Server {
             rng: &mut self.rng,
         };
         match respond(&mut self.shard, &mut cx, &datagram, &mut reply) {
-            Verdict::Drop(_) => None,
+            Verdict::Drop(_) => {}
             Verdict::Reply { len, stamp } => {
                 reply.truncate(len);
                 check(request, &reply);
                 if stamp {
                     self.late(&reply);
                 }
-                Some(reply)
+                self.received = Header::read(&reply).map_or(0, |header| header.receive.0);
             }
             Verdict::Sign { len, key_id } => {
                 check(request, &reply[..len]);
                 let mac = Packet::parse(request).ok().and_then(|packet| packet.mac);
                 assert_eq!(mac.map(|mac| mac.key_id), Some(key_id));
-                None
             }
         }
     }
@@ -302,7 +318,7 @@ impl Authenticator for Keys {
 }
 
 /// A seeded generator.
-struct Splitmix(u64);
+pub(crate) struct Splitmix(pub(crate) u64);
 
 impl Rng for Splitmix {
     fn fill(&mut self, buf: &mut [u8]) {

@@ -7,6 +7,7 @@ mod config;
 mod control;
 pub mod dictionary;
 mod drift;
+mod engine;
 mod keys;
 pub(crate) mod leap;
 mod packet;
@@ -48,6 +49,7 @@ pub fn all() -> BTreeMap<PathBuf, Vec<u8>> {
     config::seeds(&mut add);
     control::seeds(&mut add);
     drift::seeds(&mut add);
+    engine::seeds(&mut add);
     keys::seeds(&mut add);
     leap::seeds(&mut add);
     packet::seeds(&mut add);

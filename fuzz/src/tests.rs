@@ -15,7 +15,7 @@ fn targets_take_seeds_and_damaged_seeds() {
             .unwrap_or_else(|| panic!("no target for {}", path.display()));
         run(&bytes);
         // Of long inputs not every cut, so that the test stays quick without optimisation.
-        let step = 1 + bytes.len() / 40;
+        let step = 1 + bytes.len() / 12;
         for at in (0..bytes.len()).step_by(step) {
             run(&bytes[..at]);
             let mut damaged = bytes.clone();

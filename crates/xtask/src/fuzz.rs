@@ -12,6 +12,7 @@
 //! rustup's component `llvm-tools` to read the coverage.
 
 mod coverage;
+mod target;
 
 use std::collections::VecDeque;
 use std::fs;
@@ -24,6 +25,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::shell::{self, cargo, command, root};
 use crate::tools::{self, Tool};
 use coverage::{Coverage, LlvmTools};
+use target::{TARGETS, Target};
 
 /// What libFuzzer runs on: counters of the edges, where they are, and the operands of
 /// comparisons. The same as `cargo fuzz` sets, without a sanitizer of memory: all code is safe.
@@ -48,99 +50,6 @@ const TIMEOUT_S: u32 = 10;
 const MEMORY_MB: u32 = 1024;
 /// Lines of each parser that the seeds must reach, percent.
 const REACHED_MIN: f64 = 90.0;
-
-/// A fuzz target.
-struct Target {
-    name: &'static str,
-    /// Longest input tried, bytes: a bit more than the parser takes.
-    longest: u32,
-    /// The source files that parse its input, below `crates/`.
-    parsers: &'static [&'static str],
-}
-
-const TARGETS: &[Target] = &[
-    Target {
-        name: "packet",
-        longest: 1200,
-        parsers: &[
-            "timewright-wire/src/packet.rs",
-            "timewright-wire/src/fields.rs",
-            "timewright-wire/src/header.rs",
-            "timewright-wire/src/build.rs",
-        ],
-    },
-    Target {
-        name: "respond",
-        longest: 4096,
-        parsers: &["timewright-core/src/server/respond.rs"],
-    },
-    Target {
-        name: "control",
-        longest: 1000,
-        parsers: &[
-            "timewright-control/src/server.rs",
-            "timewright-control/src/client.rs",
-            "timewright-control/src/request.rs",
-            "timewright-control/src/request/payload.rs",
-            "timewright-control/src/reply.rs",
-            "timewright-control/src/reply/payload.rs",
-            "timewright-control/src/field.rs",
-            "timewright-control/src/address.rs",
-            "timewright-control/src/refid.rs",
-            "timewright-control/src/status.rs",
-            "timewright-control/src/timespec.rs",
-        ],
-    },
-    Target {
-        name: "config",
-        longest: 4096,
-        parsers: &[
-            "timewright-config/src/access.rs",
-            "timewright-config/src/check.rs",
-            "timewright-config/src/directives/clock.rs",
-            "timewright-config/src/directives/command.rs",
-            "timewright-config/src/directives/logging.rs",
-            "timewright-config/src/directives/miscellaneous.rs",
-            "timewright-config/src/directives/mod.rs",
-            "timewright-config/src/directives/obsolete.rs",
-            "timewright-config/src/directives/rtc.rs",
-            "timewright-config/src/directives/selection.rs",
-            "timewright-config/src/directives/server.rs",
-            "timewright-config/src/directives/sources.rs",
-            "timewright-config/src/error.rs",
-            "timewright-config/src/glob.rs",
-            "timewright-config/src/hwtimestamp.rs",
-            "timewright-config/src/include.rs",
-            "timewright-config/src/lexical.rs",
-            "timewright-config/src/local.rs",
-            "timewright-config/src/parser.rs",
-            "timewright-config/src/ratelimit.rs",
-            "timewright-config/src/refclock.rs",
-            "timewright-config/src/scan.rs",
-            "timewright-config/src/source/mod.rs",
-            "timewright-config/src/source/options.rs",
-        ],
-    },
-    Target {
-        name: "keys",
-        longest: 4096,
-        parsers: &["timewright-config/src/keys.rs"],
-    },
-    Target {
-        name: "drift",
-        longest: 4096,
-        parsers: &[
-            "timewright-core/src/reference/drift.rs",
-            "timewright-core/src/discipline/scan.rs",
-            "timewright-core/src/select/dump.rs",
-        ],
-    },
-    Target {
-        name: "leap",
-        longest: 4096,
-        parsers: &["timewright-core/src/reference/leapdb.rs"],
-    },
-];
 
 /// Runs what `args` ask for: by default every target for a minute.
 pub(crate) fn run(args: &[String]) -> Result<()> {
@@ -220,7 +129,7 @@ impl Plan {
                 }
                 "--input" => plan.input = Some(std::path::absolute(value()?)?),
                 "--missed" => plan.missed = true,
-                name => plan.targets.push(target(name)?),
+                name => plan.targets.push(Target::find(name)?),
             }
         }
         if plan.targets.is_empty() {
@@ -231,16 +140,6 @@ impl Plan {
         }
         Ok(plan)
     }
-}
-
-fn target(name: &str) -> Result<&'static Target> {
-    TARGETS
-        .iter()
-        .find(|target| target.name == name)
-        .ok_or_else(|| {
-            let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
-            anyhow!("no fuzz target `{name}`; there are {}", names.join(", "))
-        })
 }
 
 fn directory() -> PathBuf {
@@ -269,32 +168,6 @@ fn build(targets: &[&Target]) -> Result<()> {
     build.env("RUSTFLAGS", INSTRUMENTATION);
     build.env_remove("CARGO_ENCODED_RUSTFLAGS");
     shell::run(&mut build)
-}
-
-impl Target {
-    fn program(&self) -> Result<PathBuf> {
-        let built = directory().join("target").join(host()?).join("release");
-        Ok(built.join(self.name))
-    }
-
-    /// The committed seeds.
-    fn corpus(&self) -> PathBuf {
-        directory().join("corpus").join(self.name)
-    }
-
-    /// What libFuzzer found worth keeping, in this run and earlier ones; not committed.
-    fn found(&self) -> PathBuf {
-        directory().join("target/found").join(self.name)
-    }
-
-    /// Where inputs go that crash; not committed, but as a test of what was fixed.
-    fn artifacts(&self) -> PathBuf {
-        directory().join("artifacts").join(self.name)
-    }
-
-    fn coverage(&self) -> PathBuf {
-        directory().join("target/coverage").join(self.name)
-    }
 }
 
 /// Runs one input and shows what the target says.

@@ -88,6 +88,19 @@ pub(super) fn seeds(add: &mut impl FnMut(Seed)) {
         let status = Status::from_code(code);
         add(format!("reply-status-{code:02}"), failed(status));
     }
+    let (command, data) = &replies()[3];
+    let tracking = reply::encode(&data.clone().into(), command.code(), SEQUENCE);
+    for length in [0, 19, 27, 28, 60, tracking.len() - 1] {
+        add(
+            format!("reply-cut-{length:03}"),
+            tracking[..length].to_vec(),
+        );
+    }
+    for (name, at) in [("type", 1), ("reserved", 2), ("command", 5)] {
+        let mut bytes = tracking.clone();
+        bytes[at] = 99;
+        add(format!("reply-foreign-{name}"), bytes);
+    }
     let refused = failed(Status::BadPacketVersion);
     for version in 3..6 {
         let mut bytes = refused.clone();
@@ -106,17 +119,27 @@ pub(super) fn seeds(add: &mut impl FnMut(Seed)) {
         "192.0.2.1",
         "2001:db8::1",
         "ID#0000000012",
+        "ID#+1",
+        "ID#",
+        "ID#4294967296",
+        "ID#-1x",
         "PPS0",
         "tracking",
         "no name",
     ] {
-        add(format!("text-{}", file_name(text)), text.into());
+        add(
+            format!(
+                "text-{}",
+                file_name(&text.replace('+', "plus").replace('-', "minus"))
+            ),
+            text.into(),
+        );
     }
     add("text-long".into(), vec![b'x'; 256]);
 }
 
 #[expect(clippy::too_many_lines, reason = "one arm per command")]
-fn a_request(command: Command) -> Request {
+pub(super) fn a_request(command: Command) -> Request {
     let sources = SourceMask::one(V4);
     let value = SourceValue {
         address: V4,
@@ -227,7 +250,7 @@ fn a_request(command: Command) -> Request {
 }
 
 /// Other kinds of addresses, sources and selectors.
-fn more_requests() -> Vec<(&'static str, Request)> {
+pub(super) fn more_requests() -> Vec<(&'static str, Request)> {
     let source = |kind, name: &str, flags| {
         let name = Name::new(name).expect("a host name");
         let source = AddSource::new(kind, name);

@@ -27,6 +27,9 @@ pub(super) fn seeds(add: &mut impl FnMut(Seed)) {
     for (name, bytes) in shapes() {
         add(name, bytes);
     }
+    for (name, bytes) in frames() {
+        add(&format!("frame {name}"), bytes);
+    }
     let mut plain = packet(4, Mode::Control, &[], &[]);
     for leap in 0..4 {
         plain[0] = plain[0] & 0x3f | leap << 6;
@@ -142,5 +145,67 @@ fn shapes() -> Vec<(&'static str, Vec<u8>)> {
             "v4 negative correction",
             packet(4, Mode::Server, &[net], &[]),
         ),
+    ]
+}
+
+/// A request in Ethernet frames with everything that can be around it.
+fn frames() -> Vec<(&'static str, Vec<u8>)> {
+    let request = packet(4, Mode::Client, &[], &[]);
+    let udp = |length: u16| {
+        let ports = [0x9c, 0x40, 0, 123];
+        [&ports[..], &length.to_be_bytes(), &[0, 0], &request].concat()
+    };
+    let ipv4 = |header: u8, protocol: u8| {
+        let options = vec![1; 4 * usize::from(header.saturating_sub(0x45))];
+        let fixed = [
+            header, 0, 0, 76, 0, 0, 0, 0, 64, protocol, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2,
+        ];
+        [&fixed[..], &options].concat()
+    };
+    let ipv6 = |next: u8| {
+        let mut fixed = vec![0x60, 0, 0, 0, 0, 56, next, 64];
+        fixed.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1].repeat(2));
+        fixed
+    };
+    let hop_by_hop = [60, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let options = [51, 0, 0, 0, 0, 0, 0, 0];
+    let authentication = [44, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let fragment = [17, 0, 0, 1, 0, 0, 0, 9];
+    let later_fragment = [17, 0, 1, 1, 0, 0, 0, 9];
+    let chain = |fragment: &[u8]| {
+        [
+            &ipv6(0)[..],
+            &hop_by_hop,
+            &options,
+            &authentication,
+            fragment,
+        ]
+        .concat()
+    };
+    let ethernet =
+        |ether_type: &[u8], rest: Vec<u8>| [&[2; 12][..], ether_type, &rest, &udp(56)].concat();
+    let short = [&[2; 12][..], &[8, 0], &ipv4(0x45, 17), &udp(7), &[0; 20]].concat();
+    vec![
+        ("ipv4", ethernet(&[8, 0], ipv4(0x45, 17))),
+        ("ipv4 options", ethernet(&[8, 0], ipv4(0x48, 17))),
+        (
+            "ipv4 vlan",
+            ethernet(&[0x81, 0, 0, 1, 0x81, 0, 0, 2, 8, 0], ipv4(0x45, 17)),
+        ),
+        ("ipv4 tcp", ethernet(&[8, 0], ipv4(0x45, 6))),
+        ("ipv4 short header", ethernet(&[8, 0], ipv4(0x44, 17))),
+        ("ipv4 short length", short),
+        ("ipv6", ethernet(&[0x86, 0xdd], ipv6(17))),
+        ("ipv6 chain", ethernet(&[0x86, 0xdd], chain(&fragment))),
+        (
+            "ipv6 later fragment",
+            ethernet(&[0x86, 0xdd], chain(&later_fragment)),
+        ),
+        ("ipv6 as ipv4", ethernet(&[8, 0], ipv6(17))),
+        (
+            "ipv4 as ipv6",
+            ethernet(&[0x86, 0xdd], [ipv4(0x45, 17), vec![0; 20]].concat()),
+        ),
+        ("arp", ethernet(&[8, 6], Vec::new())),
     ]
 }

@@ -3,23 +3,21 @@
 
 use super::packet::{mac, nts_fields, packet, probes};
 use super::{Seed, file_name};
-use crate::respond::{CLAIMS, DENIED, LIMITED, LOCAL, NO_LOG, PTP, SMOOTHED, Server, state};
+use crate::respond::{CLAIMS, DENIED, INTERLEAVED, LIMITED, LOCAL, NO_LOG, PTP, SMOOTHED, state};
 use timewright_core::server::auth::Claim;
+use timewright_time::NtpTimestamp;
 use timewright_wire::{FIELD_NTS_PLACEHOLDER, Header, Mode};
 
 pub(super) fn seeds(add: &mut impl FnMut(Seed)) {
+    for (name, flags) in [("interleaved", 0), ("interleaved smoothed", SMOOTHED)] {
+        add(seed(name, flags, &interleaved()));
+    }
     let mut add = |name: &str, state: u8, requests: &[Vec<u8>]| {
-        let mut bytes = vec![state];
-        for request in requests {
-            let length = u16::try_from(request.len()).expect("a datagram");
-            bytes.extend(length.to_be_bytes());
-            bytes.extend(request);
-        }
-        add(Seed {
-            target: "respond",
-            name: file_name(name),
-            bytes,
-        });
+        let requests: Vec<_> = requests
+            .iter()
+            .map(|request| (0, request.clone()))
+            .collect();
+        add(seed(name, state, &requests));
     };
     let plain = state(0, Claim::Genuine);
     for (name, request, response) in probes() {
@@ -76,31 +74,37 @@ pub(super) fn seeds(add: &mut impl FnMut(Seed)) {
         .find(|(name, ..)| name == "v4 F323+F324");
     let (_, mono, _) = mono.expect("a recorded request");
     add("fields smoothed", SMOOTHED | PTP, &[mono.clone(), mono]);
+}
 
-    for (name, flags) in [("interleaved", 0), ("interleaved smoothed", SMOOTHED)] {
-        add(name, flags, &interleaved(flags));
+/// Requests with the flags in their lengths.
+fn seed(name: &str, state: u8, requests: &[(u16, Vec<u8>)]) -> Seed {
+    let mut bytes = vec![state];
+    for (flags, request) in requests {
+        let length = u16::try_from(request.len()).expect("a datagram");
+        bytes.extend((flags | length).to_be_bytes());
+        bytes.extend(request);
+    }
+    Seed {
+        target: "respond",
+        name: file_name(name),
+        bytes,
     }
 }
 
-/// A client that asks when the answer before was sent, and asks again with the same stamp.
-fn interleaved(flags: u8) -> Vec<Vec<u8>> {
-    let mut server = Server::new(flags);
-    let mut requests = Vec::new();
+/// A client that asks when the answer before was sent; one of its requests comes twice.
+fn interleaved() -> Vec<(u16, Vec<u8>)> {
     let mut header = Header {
         version: 4,
         mode: Mode::Client,
-        transmit: timewright_time::NtpTimestamp(0x1122_3344_5566_7788),
+        transmit: NtpTimestamp(0x1122_3344_5566_7788),
         ..Header::default()
     };
-    for _ in 0..5 {
-        let request = header.to_bytes().to_vec();
-        let answer = server.ask(&request).expect("a client is answered");
-        requests.push(request);
-        let answer = Header::read(&answer).expect("an answer has a header");
-        header.originate = answer.receive;
-        header.receive = timewright_time::NtpTimestamp(header.transmit.0 + (1 << 20));
-        header.transmit = timewright_time::NtpTimestamp(header.transmit.0 + (1 << 32));
+    let mut requests = vec![(0, header.to_bytes().to_vec())];
+    for _ in 0..4 {
+        header.receive = NtpTimestamp(header.transmit.0 + (1 << 20));
+        header.transmit = NtpTimestamp(header.transmit.0 + (1 << 32));
+        requests.push((INTERLEAVED, header.to_bytes().to_vec()));
     }
-    requests.push(requests[1].clone());
+    requests.push((INTERLEAVED, header.to_bytes().to_vec()));
     requests
 }
