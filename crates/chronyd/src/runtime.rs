@@ -17,9 +17,7 @@ use std::path::PathBuf;
 use timewright_config::SourceSpec;
 use timewright_core::engine::{Context, LookupAnswer, Outcome};
 use timewright_core::ids::{SocketKey, Ticket};
-use timewright_core::output::{
-    Exit, Family as CoreFamily, FamilyFilter, FileKind, Output, OutputQueue, SocketRole,
-};
+use timewright_core::output::{Exit, FileKind, Output, OutputQueue, SocketRole};
 use timewright_sys::names::Families;
 use timewright_sys::net::{Destination, Family, Outgoing};
 use timewright_time::{MonoTime, Now};
@@ -159,8 +157,8 @@ impl Runtime {
             Output::Resolve {
                 ticket,
                 name,
-                families,
-            } => self.resolve(ticket, name, families),
+                families: _,
+            } => self.resolve(ticket, name),
             Output::ProbeRoutes { ticket, addresses } => {
                 let routes = self.probe(&addresses);
                 let outcome = Outcome::Routes(routes);
@@ -241,28 +239,20 @@ impl Runtime {
         }
     }
 
-    fn resolve(&mut self, ticket: Ticket, name: String, families: FamilyFilter) {
-        let only = match families {
-            FamilyFilter::Any => None,
-            FamilyFilter::Only(CoreFamily::V4) => Some(Family::V4),
-            FamilyFilter::Only(CoreFamily::V6) => Some(Family::V6),
+    /// Asks for all addresses of the families that are in use at all. What one source wants of
+    /// them is the engine's choice: a name with addresses only of the other family is no invalid
+    /// host, it may have the wanted ones later.
+    fn resolve(&mut self, ticket: Ticket, name: String) {
+        let families = match self.family {
+            None => Families::Any,
+            Some(Family::V4) => Families::V4,
+            Some(Family::V6) => Families::V6,
         };
-        let failure = match (only, self.family) {
-            (Some(wanted), Some(used)) if wanted != used => LookupAnswer::PermanentFailure,
-            (wanted, used) => {
-                let families = match wanted.or(used) {
-                    None => Families::Any,
-                    Some(Family::V4) => Families::V4,
-                    Some(Family::V6) => Families::V6,
-                };
-                match self.resolver.ask((ticket, name, families)) {
-                    Ok(()) => return,
-                    Err(_) => LookupAnswer::TemporaryFailure,
-                }
-            }
-        };
-        self.feedback
-            .push_back(Feedback::Unresolved(ticket, failure));
+        if self.resolver.ask((ticket, name, families)).is_err() {
+            let failure = LookupAnswer::TemporaryFailure;
+            self.feedback
+                .push_back(Feedback::Unresolved(ticket, failure));
+        }
     }
 
     fn probe(&self, addresses: &[SocketAddr]) -> Vec<bool> {

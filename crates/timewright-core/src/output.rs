@@ -221,7 +221,7 @@ pub enum Output {
         ticket: Ticket,
         /// The host name.
         name: String,
-        /// Families wanted.
+        /// Families that can be used; others in the answer are left aside.
         families: FamilyFilter,
     },
     /// Find out whether a UDP socket can be connected to each address; the answer goes to

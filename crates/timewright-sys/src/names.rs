@@ -18,9 +18,9 @@ pub enum Families {
 /// Why a lookup gave nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookupError {
-    /// The name server may answer later.
+    /// The resolver failed; it may answer later, when the network or the name has come up.
     Temporary,
-    /// There is no such name, or it has no address of the wanted family.
+    /// The name has addresses, but none that can be used.
     Permanent,
 }
 
@@ -46,11 +46,8 @@ pub fn lookup(name: &str, families: Families) -> Result<Vec<IpAddr>, LookupError
     let name = CString::new(name).map_err(|_| LookupError::Permanent)?;
     // SAFETY: an all-zero addrinfo is a valid set of hints.
     let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
-    hints.ai_family = match families {
-        Families::Any => libc::AF_UNSPEC,
-        Families::V4 => libc::AF_INET,
-        Families::V6 => libc::AF_INET6,
-    };
+    // Both families are asked for: an answer of only the other one is told from a failure.
+    hints.ai_family = libc::AF_UNSPEC;
     hints.ai_socktype = libc::SOCK_DGRAM;
     let mut head = std::ptr::null_mut();
     // SAFETY: the name is terminated, the hints are valid and `head` receives a list on success.
@@ -62,10 +59,9 @@ pub fn lookup(name: &str, families: Families) -> Result<Vec<IpAddr>, LookupError
             &raw mut head,
         )
     };
-    match result {
-        0 => {}
-        libc::EAI_AGAIN => return Err(LookupError::Temporary),
-        _ => return Err(LookupError::Permanent),
+    // Without a network even "no such name" is often said of names that exist.
+    if result != 0 {
+        return Err(LookupError::Temporary);
     }
     let list = AddressList(head);
     let mut found = Vec::new();
@@ -139,5 +135,18 @@ mod tests {
             Err(LookupError::Permanent)
         );
         assert_eq!(lookup("a\0b", Families::Any), Err(LookupError::Permanent));
+    }
+
+    /// "No such name" is retried as well (`config.md`, sources); these are refused without asking
+    /// a name server.
+    #[test]
+    fn every_failure_of_the_resolver_is_temporary() {
+        for name in ["", "[::1]", &"x".repeat(256)] {
+            assert_eq!(
+                lookup(name, Families::Any),
+                Err(LookupError::Temporary),
+                "{name:?}"
+            );
+        }
     }
 }
