@@ -13,8 +13,6 @@ pub const LOCAL_REF_ID: u32 = 0x7F7F_0101;
 pub const MAX_STRATUM: u8 = 16;
 /// How long a reference time of the local reference is used, s.
 const LOCAL_REF_TIME_AGE: std::ops::RangeInclusive<f64> = 1.0..=64.0;
-/// `waitunsynced` of an orphan that was not told otherwise.
-const ORPHAN_WAIT: Seconds = Seconds(300.0);
 
 /// Settings of `local`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,13 +21,13 @@ pub struct LocalReferenceConfig {
     pub stratum: u8,
     /// Root distance beyond which the local reference takes over while synchronised.
     pub distance: Seconds,
-    /// Root distance that has to be reached once before the local reference may be used; zero:
-    /// none.
+    /// Root distance that has to be reached once before the local reference may be used; exactly
+    /// zero: none. A negative one is never reached.
     pub activate: Seconds,
     /// Time without update before it takes over while synchronised.
     pub wait_synced: Seconds,
-    /// Time without synchronisation before it takes over; negative: 300 s for an orphan, else
-    /// none.
+    /// Time without synchronisation before it takes over. Defaults, like the longer one of
+    /// orphans, come from whoever enables it.
     pub wait_unsynced: Seconds,
     /// Among several such servers the one with the smallest reference id leads.
     pub orphan: bool,
@@ -42,18 +40,8 @@ impl Default for LocalReferenceConfig {
             distance: Seconds(1.0),
             activate: Seconds::ZERO,
             wait_synced: Seconds::ZERO,
-            wait_unsynced: Seconds(-1.0),
+            wait_unsynced: Seconds::ZERO,
             orphan: false,
-        }
-    }
-}
-
-impl LocalReferenceConfig {
-    fn wait_unsynced(&self) -> Seconds {
-        match (self.wait_unsynced.0 >= 0.0, self.orphan) {
-            (true, _) => self.wait_unsynced,
-            (false, true) => ORPHAN_WAIT,
-            (false, false) => Seconds::ZERO,
         }
     }
 }
@@ -222,7 +210,7 @@ impl LocalReference {
             activate: config.activate,
             activated: self.activated,
             wait_synced: config.wait_synced,
-            wait_unsynced: config.wait_unsynced(),
+            wait_unsynced: config.wait_unsynced,
             ref_time: self.ref_time,
         })
     }
@@ -244,10 +232,10 @@ impl LocalReference {
         let waited = if sourced.synchronised {
             (at - sourced.ref_time).0 >= config.wait_synced.0
         } else {
-            sourced.unsynchronised_for.0 >= config.wait_unsynced().0
+            sourced.unsynchronised_for.0 >= config.wait_unsynced.0
         };
         let reached = sourced.synchronised && distance.0 < config.activate.0;
-        if config.activate.0 <= 0.0 || reached {
+        if config.activate == Seconds::ZERO || reached {
             self.activated = true;
         }
         (self.activated && waited).then_some(config)
@@ -323,13 +311,20 @@ mod tests {
         });
         check(waits, lost(9.0), (false, 16, 0));
         check(waits, lost(10.0), (false, 10, LOCAL_REF_ID));
+        // A control client may send less than no time for an orphan; no default replaces it.
         let orphan = Some(LocalReferenceConfig {
             orphan: true,
             stratum: 20,
+            wait_unsynced: Seconds(-1.0),
             ..base
         });
-        check(orphan, lost(299.0), (false, 16, 0));
-        check(orphan, lost(300.0), (false, 15, LOCAL_REF_ID));
+        check(orphan, lost(0.0), (false, 15, LOCAL_REF_ID));
+        // Only exactly zero activates at once.
+        let never = Some(LocalReferenceConfig {
+            activate: Seconds(-1.0),
+            ..base
+        });
+        check(never, lost(1e6), (false, 16, 0));
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl ServerSnapshot {
         let Some(local) = &self.local else {
             return false;
         };
-        let unconditional = local.activate <= Seconds::ZERO;
+        let unconditional = local.activate == Seconds::ZERO;
         let reached = match self.reference {
             ReferenceState::Synchronised { root_delay, .. } => {
                 root_delay * 0.5 + self.root_dispersion(at) < local.activate
