@@ -337,7 +337,9 @@ impl SourceTable {
         let Some(id) = self.by_address(address) else {
             return false;
         };
-        self.remove_entry(id, Some(origin), env);
+        if let Some(text) = self.remove_entry(id, env) {
+            env.out.log(Event::new(origin.severity(), text));
+        }
         true
     }
 
@@ -349,20 +351,30 @@ impl SourceTable {
             .filter(|(_, e)| e.conf == conf)
             .map(|(&id, _)| id);
         for id in ids.collect::<Vec<_>>() {
-            self.remove_entry(id, Some(origin), env);
+            let pool = self
+                .entry(id)
+                .and_then(|e| e.pool.map(|pool| (pool, e.name.clone())));
+            let source = self.remove_entry(id, env);
+            let text = match pool {
+                None => source,
+                // Said once, when the last one goes.
+                Some((pool, name)) => {
+                    (!self.pools.contains_key(&pool)).then(|| format!("Removed pool {name}"))
+                }
+            };
+            if let Some(text) = text {
+                env.out.log(Event::new(origin.severity(), text));
+            }
         }
     }
 
-    /// Removes a source, with a message unless `origin` is `None`.
-    fn remove_entry(&mut self, id: SourceId, origin: Option<Origin>, env: &mut Env<'_>) {
-        let Some(mut entry) = self.entries.remove(&id) else {
-            return;
-        };
+    /// Removes a source, and its pool with the last one; returns what there is to say of it.
+    fn remove_entry(&mut self, id: SourceId, env: &mut Env<'_>) -> Option<String> {
+        let mut entry = self.entries.remove(&id)?;
         let address = entry.association.address();
         self.by_address.remove(&address);
         entry.association.close(env);
         env.act(id, StatsAction::Destroy);
-        let mut text = Some(format!("Removed source {address}{}", entry.name_suffix()));
         if let Some((pool_id, pool)) = entry
             .pool
             .and_then(|id| self.pools.get_mut(&id).map(|pool| (id, pool)))
@@ -371,14 +383,11 @@ impl SourceTable {
             pool.unresolved -= u32::from(address.ip().is_none());
             pool.confirmed -= u32::from(!entry.tentative);
             pool.max_sources = pool.max_sources.min(pool.sources);
-            text = (pool.sources == 0).then(|| format!("Removed pool {}", entry.name));
             if pool.sources == 0 {
                 self.pools.remove(&pool_id);
             }
         }
-        if let (Some(origin), Some(text)) = (origin, text) {
-            env.out.log(Event::new(origin.severity(), text));
-        }
+        Some(format!("Removed source {address}{}", entry.name_suffix()))
     }
 
     /// Takes over the sources of the `.sources` files: those that did not change stay as they
@@ -769,7 +778,7 @@ impl SourceTable {
             .map(|(&id, _)| id)
             .collect();
         for id in spare {
-            self.remove_entry(id, None, env);
+            self.remove_entry(id, env);
         }
     }
 }
