@@ -11,6 +11,8 @@
 mod change;
 mod report;
 mod sources;
+#[cfg(test)]
+mod tests;
 
 use crate::engine::{Context, Engine, Outcome, Owed};
 use crate::ids::Ticket;

@@ -26,22 +26,21 @@ pub(super) fn source_address(address: Address) -> Option<SourceAddress> {
     }
 }
 
-fn source_match(mask: &SourceMask) -> Option<SourceMatch> {
-    if *mask == SourceMask::ALL {
-        return Some(SourceMatch::All);
-    }
-    match source_address(mask.address)? {
-        SourceAddress::Unresolved(id) => Some(SourceMatch::Unresolved(id)),
-        SourceAddress::Ip(address) => {
+/// The sources a request means: all of them if it names no address, whatever its mask.
+fn source_match(mask: &SourceMask) -> SourceMatch {
+    match source_address(mask.address) {
+        None => SourceMatch::All,
+        Some(SourceAddress::Unresolved(id)) => SourceMatch::Unresolved(id),
+        Some(SourceAddress::Ip(address)) => {
             // A mask of another family or none means every bit.
             let all = match address {
                 IpAddr::V4(_) => IpAddr::from([0xff; 4]),
                 IpAddr::V6(_) => IpAddr::from([0xff; 16]),
             };
-            Some(SourceMatch::Masked {
+            SourceMatch::Masked {
                 address,
                 mask: mask.mask.ip().unwrap_or(all),
-            })
+            }
         }
     }
 }
@@ -61,9 +60,7 @@ impl Engine {
         connectivity: Connectivity,
         cx: &mut Context<'_>,
     ) -> Status {
-        let Some(which) = source_match(mask) else {
-            return Status::NoSuchSource;
-        };
+        let which = source_match(mask);
         found(self.with_table(cx, |table, env| {
             table.set_connectivity(which, connectivity, env)
         }))
@@ -77,9 +74,7 @@ impl Engine {
     }
 
     pub(super) fn burst(&mut self, burst: &Burst, cx: &mut Context<'_>) -> Status {
-        let Some(which) = source_match(&burst.sources) else {
-            return Status::NoSuchSource;
-        };
+        let which = source_match(&burst.sources);
         let (good, total) = (burst.good, burst.total);
         found(self.with_table(cx, |table, env| table.burst(which, good, total, env)))
     }
@@ -129,9 +124,7 @@ impl Engine {
         source: &AddSource,
         cx: &mut Context<'_>,
     ) -> Status {
-        let Some(new) = new_source(source) else {
-            return Status::Invalid;
-        };
+        let new = new_source(source);
         if source.flags.contains(SourceFlags::NTS) && new.kind == SourceKind::Peer {
             cx.out.log(Event::warning("NTS not supported with peers"));
         }
@@ -191,20 +184,26 @@ impl Engine {
     }
 }
 
-/// What a client asks to be added; `None` if a number is outside what the option can be.
-fn new_source(source: &AddSource) -> Option<NewSource> {
+/// The word of a port is cut to the size of one, as the original does.
+const fn low_bits(port: u32) -> u16 {
+    let [_, _, high, low] = port.to_be_bytes();
+    u16::from_be_bytes([high, low])
+}
+
+/// What a client asks to be added.
+fn new_source(source: &AddSource) -> NewSource {
     let flags = source.flags;
     let select = SelectFlags::from(flags);
     let has = |flag| flags.contains(flag);
     let non_negative = |value: i32| u32::try_from(value).unwrap_or(0);
-    Some(NewSource {
+    NewSource {
         name: source.name.as_str().to_owned(),
         kind: match source.source_type {
             SourceType::Server => SourceKind::Server,
             SourceType::Peer => SourceKind::Peer,
             SourceType::Pool => SourceKind::Pool,
         },
-        port: u16::try_from(source.port).ok()?,
+        port: low_bits(source.port),
         families: match (has(SourceFlags::IPV4), has(SourceFlags::IPV6)) {
             (true, _) => FamilyFilter::Only(Family::V4),
             (false, true) => FamilyFilter::Only(Family::V6),
@@ -245,5 +244,5 @@ fn new_source(source: &AddSource) -> Option<NewSource> {
                 require: select.contains(SelectFlags::REQUIRE),
             },
         },
-    })
+    }
 }
