@@ -205,6 +205,8 @@ impl World {
                 if host.asleep_ns > self.net.true_ns {
                     let at = host.asleep_ns;
                     self.net.schedule(at, Event::Wake { node, generation });
+                } else if let Some(at) = self.waits_until(node) {
+                    self.net.schedule(at, Event::Wake { node, generation });
                 } else {
                     self.with(node, true, |_, _, _| {});
                 }
@@ -228,6 +230,16 @@ impl World {
             }),
             Event::Act(action) => self.act(action),
         }
+    }
+
+    /// When a wait really ends that was thought to be over: its clock stood still meanwhile.
+    fn waits_until(&mut self, id: NodeId) -> Option<i64> {
+        let host = self.hosts.get_mut(id.0)?;
+        let clock = &mut host.node.clock;
+        clock.advance(self.net.true_ns);
+        let rest = host.daemon.as_ref()?.deadline()? - clock.read().mono;
+        // Up to a millisecond less is within the resolution of waits.
+        (rest.0 > 1e-3).then(|| clock.true_after(rest))
     }
 
     /// Brings a host's clock to the present, gives its daemon an input, runs what is due and
@@ -323,7 +335,6 @@ impl World {
                     host.node.clock.advance(self.net.true_ns);
                     host.node.clock.suspend(end);
                     host.asleep_ns = end;
-                    // The wait goes on where it was interrupted.
                 }
             }
             Action::Leap(leap) => self.leaps_ns -= i64::from(leap) * to_ns(1.0),
