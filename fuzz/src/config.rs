@@ -6,6 +6,11 @@ use timewright_config::{
     parse_file, parse_lines, parse_local, parse_source, parse_sources_fragment, read_source_dirs,
 };
 
+/// Lines that are parsed alone; more would only be slower. The longest seed has fewer.
+const LINES_MAX: usize = 100;
+/// Lines that are also taken for arguments of the client.
+const ARGUMENTS_MAX: usize = 10;
+
 /// The file that holds the input.
 const MAIN: &str = "/etc/chrony.conf";
 
@@ -53,20 +58,19 @@ pub fn run(data: &[u8]) {
         files.insert(path, content);
     }
     files.insert(MAIN, data);
+    let lines = data.split(|&byte| byte == b'\n').take(LINES_MAX);
     for options in WAYS {
         let outcome = parse_file(MAIN, &files, options);
         let failed = outcome.is_err();
         check(outcome, &files, options);
-        if failed {
+        if failed && !options.print {
             // An error ends a file, so that its lines are also parsed one by one.
-            for line in data.split(|&byte| byte == b'\n') {
+            for line in lines.clone() {
                 check(parse_lines([line], &files, options), &files, options);
             }
         }
     }
-    for line in data.split(|&byte| byte == b'\n') {
-        arguments(line);
-    }
+    lines.take(ARGUMENTS_MAX).for_each(arguments);
     let _ = parse_sources_fragment(data);
     check_glob(data, &files);
 }

@@ -4,16 +4,18 @@ use std::path::Path;
 use timewright_config::{KeyFile, KeyType};
 
 /// Keys of a file that are written anew; more would only be slower.
-const REWRITTEN_MAX: usize = 4;
+const REWRITTEN_MAX: usize = 2;
 
-/// Parses `data` as a key file, for a build that has all algorithms and for one that has not.
+/// Parses `data` as a key file, for a build with all algorithms and for one without some.
 pub fn run(data: &[u8]) {
     let all = parse(data, |_| true);
-    let hashes = parse(data, |kind| !kind.is_cipher());
-    let none = parse(data, |_| false);
-    assert!(hashes.keys.iter().all(|key| !key.kind.is_cipher()));
-    assert!(none.keys.is_empty());
-    assert_eq!(all.keys.len() + all.warnings.len(), none.warnings.len());
+    // Hashes or ciphers are missing, as the length of the input has it.
+    let some = parse(data, |kind| {
+        kind.is_cipher() == data.len().is_multiple_of(2)
+    });
+    let count = |file: &KeyFile| file.keys.len() + file.warnings.len();
+    assert_eq!(count(&all), count(&some));
+    assert!(some.keys.len() <= all.keys.len());
 
     for key in all.keys.iter().take(REWRITTEN_MAX) {
         assert!(!key.secret.bytes().is_empty());

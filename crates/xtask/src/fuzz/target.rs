@@ -90,7 +90,7 @@ pub(super) const TARGETS: &[Target] = &[
     },
     Target {
         name: "keys",
-        longest: 4096,
+        longest: 2200,
         parsers: &["timewright-config/src/keys.rs"],
     },
     Target {
