@@ -10,14 +10,13 @@
 //! build, fetch -> (own network namespace) -> pairs x { start both -> scenarios x { A, B } -> stop }
 //! ```
 
-use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::foreground::Foreground;
+use crate::foreground::{Foreground, free_ports};
 use crate::peers;
 use crate::shell::{cargo, command, is_root, read, run, target_dir};
 use crate::tools;
@@ -402,14 +401,6 @@ fn pinned(cpu: &str, program: &Path) -> Result<Command> {
     };
     command.args(["--cpu-list", cpu]).arg(program);
     Ok(command)
-}
-
-/// Two UDP ports of the loopback address that nobody uses at the moment.
-fn free_ports() -> Result<[u16; 2]> {
-    let open =
-        || UdpSocket::bind(("127.0.0.1", 0)).context("could not open a UDP socket on 127.0.0.1");
-    let (first, second) = (open()?, open()?);
-    Ok([first.local_addr()?.port(), second.local_addr()?.port()])
 }
 
 #[cfg(test)]

@@ -15,12 +15,11 @@ mod cpio;
 mod image;
 mod machine;
 
-use std::net::UdpSocket;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::foreground::Foreground;
+use crate::foreground::{Foreground, free_ports};
 use crate::shell::{Profile, binaries, build_dir, command};
 use crate::tools;
 
@@ -30,7 +29,7 @@ pub(crate) fn run() -> Result<()> {
     let start = Instant::now();
     let programs = binaries(Profile::Release)?;
     let directory = build_dir().join("vm");
-    let port = free_port()?;
+    let [port] = free_ports()?;
     let image = image::build(&directory, &programs, port)?;
     println!(
         "built after {:.0} s; starting the machine",
@@ -71,11 +70,4 @@ pub(crate) fn run() -> Result<()> {
         start.elapsed().as_secs_f64()
     );
     Ok(())
-}
-
-/// A UDP port of the loopback address that nobody uses at the moment.
-fn free_port() -> Result<u16> {
-    let socket =
-        UdpSocket::bind(("127.0.0.1", 0)).context("could not open a UDP socket on 127.0.0.1")?;
-    Ok(socket.local_addr()?.port())
 }
