@@ -40,12 +40,24 @@ pub(crate) struct Daemon {
     load_dumps: bool,
     /// Buffers for receiving, out while their content is worked on.
     batch: Option<Batch>,
+    /// What was watched in the last wait, by position, and what of it was ready.
+    watched: Vec<Watched>,
+    ready: Vec<Ready>,
     /// Room for one reply.
     reply: Box<[u8; PAYLOAD_MAX]>,
 }
 
+/// What `poll` looks at.
+#[derive(Clone, Copy, Debug)]
+enum Watched {
+    Signal,
+    Resolver,
+    Command(usize),
+    Ntp(SocketKey),
+}
+
 /// What `poll` found.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Ready {
     Resolver,
     Command(usize),
@@ -75,6 +87,8 @@ impl Daemon {
             termination: None,
             load_dumps: options.load_dumps,
             batch: None,
+            watched: Vec::new(),
+            ready: Vec::new(),
             reply: Box::new([0; PAYLOAD_MAX]),
         };
         // Sockets are opened and the first messages logged here; readiness waits for the loop.
@@ -122,7 +136,7 @@ impl Daemon {
         let before = now();
         let deadline = self.engine.next_deadline();
         let limit = deadline.map(|at| (at - before.mono).max(Seconds::ZERO));
-        let Some((ready, timed_out)) = self.wait(limit) else {
+        let Some(timed_out) = self.wait(limit) else {
             return;
         };
         let now = now();
@@ -133,7 +147,8 @@ impl Daemon {
         let cx = &mut self.runtime.context();
         self.engine.handle_wake_up(now, before.raw, wait, cx);
         self.settle(now, logger);
-        for event in ready {
+        let mut ready = std::mem::take(&mut self.ready);
+        for event in ready.drain(..) {
             match event {
                 Ready::Resolver => self.take_answer(now, logger),
                 Ready::Command(index) => self.receive_commands(index, now, logger),
@@ -151,6 +166,7 @@ impl Daemon {
                 }
             }
         }
+        self.ready = ready;
         for _ in 0..DEADLINES_PER_WAKE_UP {
             if self.engine.next_deadline().is_none_or(|at| at > now.mono) {
                 break;
@@ -161,34 +177,29 @@ impl Daemon {
         }
     }
 
-    /// Waits for input or for `limit`, which is rounded up to a millisecond so that the loop
-    /// never spins before a deadline. Also says whether the limit was reached; `None` after a
-    /// signal or an error.
-    fn wait(&mut self, limit: Option<Seconds>) -> Option<(Vec<Ready>, bool)> {
-        enum What {
-            Signal,
-            Resolver,
-            Command(usize),
-            Ntp(SocketKey),
-        }
+    /// Waits for input, which is in `ready` then, or for `limit`, which is rounded up to a
+    /// millisecond so that the loop never spins before a deadline. Says whether the limit was
+    /// reached; `None` after a signal or an error.
+    fn wait(&mut self, limit: Option<Seconds>) -> Option<bool> {
         let runtime = &self.runtime;
-        let mut entries = Vec::new();
-        let mut names = Vec::new();
+        let watched = &mut self.watched;
+        let mut entries = Vec::with_capacity(watched.len());
+        watched.clear();
         if let Some(fd) = self.termination.as_ref().and_then(Termination::descriptor) {
             entries.push(Entry::input(fd));
-            names.push(What::Signal);
+            watched.push(Watched::Signal);
         }
         if let Some(fd) = runtime.resolver.descriptor() {
             entries.push(Entry::input(fd));
-            names.push(What::Resolver);
+            watched.push(Watched::Resolver);
         }
         for (index, socket) in runtime.command.iter().enumerate() {
             entries.push(Entry::input(socket.as_fd()));
-            names.push(What::Command(index));
+            watched.push(Watched::Command(index));
         }
         for (key, ntp) in runtime.sockets.iter() {
             entries.push(Entry::input_and_errors(ntp.socket.as_fd()));
-            names.push(What::Ntp(key));
+            watched.push(Watched::Ntp(key));
         }
         let is_idle = runtime.sockets.is_empty()
             && runtime.command.is_empty()
@@ -198,24 +209,22 @@ impl Daemon {
             return None;
         }
         match poll(&mut entries, limit.map(to_milliseconds)) {
-            Ok(0) => Some((Vec::new(), true)),
+            Ok(0) => Some(true),
             Ok(_) => {
-                let ready = entries
-                    .iter()
-                    .zip(names)
-                    .filter(|(entry, _)| entry.is_ready())
-                    .filter_map(|(entry, what)| match what {
-                        What::Signal => None,
-                        What::Resolver => Some(Ready::Resolver),
-                        What::Command(index) => Some(Ready::Command(index)),
-                        What::Ntp(key) => Some(Ready::Ntp {
+                let both = entries.iter().zip(watched.iter().copied());
+                let found = both.filter(|(entry, _)| entry.is_ready());
+                self.ready
+                    .extend(found.filter_map(|(entry, what)| match what {
+                        Watched::Signal => None,
+                        Watched::Resolver => Some(Ready::Resolver),
+                        Watched::Command(index) => Some(Ready::Command(index)),
+                        Watched::Ntp(key) => Some(Ready::Ntp {
                             key,
                             readable: entry.is_readable(),
                             error: entry.has_error(),
                         }),
-                    })
-                    .collect();
-                Some((ready, false))
+                    }));
+                Some(false)
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => None,
             Err(error) => {

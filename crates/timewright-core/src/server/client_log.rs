@@ -363,17 +363,12 @@ impl ClientLog {
     fn find_or_insert(&mut self, key: Key) -> usize {
         let index = loop {
             let first = self.slot_of(key);
-            let mut unused = None;
-            for (i, record) in self.records[first..first + SLOT].iter().enumerate() {
-                if record.key() == key {
-                    return first + i;
-                }
-                if record.family == 0 && unused.is_none() {
-                    unused = Some(first + i);
-                }
-            }
-            if let Some(index) = unused {
-                break index;
+            // A slot fills from its start and nothing is removed: the first unused record ends it.
+            let mut slot = self.records[first..first + SLOT].iter();
+            match slot.position(|record| record.family == 0 || record.key() == key) {
+                Some(i) if self.records[first + i].family != 0 => return first + i,
+                Some(i) => break first + i,
+                None => {}
             }
             if self.records.len() < self.records_max {
                 self.grow();

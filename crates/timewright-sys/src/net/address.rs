@@ -21,13 +21,18 @@ const fn family(number: libc::c_int) -> libc::sa_family_t {
 }
 
 impl RawAddress {
+    /// No address and no room for one.
+    pub(crate) const NONE: Self = Self {
+        // SAFETY: all-zero bytes are a valid sockaddr_storage (family AF_UNSPEC).
+        storage: unsafe { std::mem::zeroed() },
+        len: 0,
+    };
+
     /// No address, with room for the kernel to fill in any.
-    pub(crate) fn empty() -> Self {
-        Self {
-            // SAFETY: all-zero bytes are a valid sockaddr_storage (family AF_UNSPEC).
-            storage: unsafe { std::mem::zeroed() },
-            len: crate::cvt::socklen(size_of::<libc::sockaddr_storage>()),
-        }
+    pub(crate) const fn empty() -> Self {
+        let mut raw = Self::NONE;
+        raw.make_room();
+        raw
     }
 
     /// Lets the kernel fill in any address in place of this one; what it does not write stays.
@@ -36,7 +41,13 @@ impl RawAddress {
     }
 
     pub(crate) fn from_inet(address: SocketAddr) -> Self {
-        let mut raw = Self::empty();
+        let mut raw = Self::NONE;
+        raw.set_inet(address);
+        raw
+    }
+
+    /// Puts an Internet address in place of this one.
+    pub(crate) fn set_inet(&mut self, address: SocketAddr) {
         match address {
             SocketAddr::V4(v4) => {
                 let inner = libc::sockaddr_in {
@@ -47,7 +58,7 @@ impl RawAddress {
                     },
                     sin_zero: [0; 8],
                 };
-                raw.put(inner);
+                self.put(inner);
             }
             SocketAddr::V6(v6) => {
                 let inner = libc::sockaddr_in6 {
@@ -59,10 +70,9 @@ impl RawAddress {
                     },
                     sin6_scope_id: v6.scope_id(),
                 };
-                raw.put(inner);
+                self.put(inner);
             }
         }
-        raw
     }
 
     /// A path for a Unix socket.

@@ -21,6 +21,13 @@ const fn align(len: usize) -> usize {
     (len + WORD - 1) & !(WORD - 1)
 }
 
+/// Copies `data` to `at`; what does not fit is left out.
+fn put<const N: usize>(to: &mut [u8], at: usize, data: [u8; N]) {
+    if let Some(to) = to.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+        *to = data;
+    }
+}
+
 /// A buffer aligned as the kernel wants its control messages.
 #[repr(align(8))]
 #[derive(Clone, Copy)]
@@ -40,28 +47,19 @@ impl Builder {
         }
     }
 
-    /// Appends one message whose data are the given parts in a row.
-    fn push(&mut self, level: libc::c_int, kind: libc::c_int, data: &[&[u8]]) {
-        let length = HEADER + data.iter().map(|part| part.len()).sum::<usize>();
+    /// Appends one message.
+    fn push<const N: usize>(&mut self, level: libc::c_int, kind: libc::c_int, data: [u8; N]) {
+        let length = HEADER + N;
         let end = self.used + align(length);
-        let Some(mut space) = self.buffer.0.get_mut(self.used..end) else {
+        let space = self.buffer.0.get_mut(self.used..end);
+        let Some((header, rest)) = space.and_then(<[u8]>::split_first_chunk_mut::<HEADER>) else {
             debug_assert!(false, "SEND_SPACE is too small");
             return;
         };
-        let padding = [0; WORD];
-        let header = [
-            &length.to_ne_bytes()[..],
-            &level.to_ne_bytes(),
-            &kind.to_ne_bytes(),
-            padding.get(..HEADER - HEADER_FIELDS).unwrap_or_default(),
-        ];
-        for part in header.iter().chain(data) {
-            let whole = std::mem::take(&mut space);
-            if let Some((to, rest)) = whole.split_at_mut_checked(part.len()) {
-                to.copy_from_slice(part);
-                space = rest;
-            }
-        }
+        put(header, 0, length.to_ne_bytes());
+        put(header, WORD, level.to_ne_bytes());
+        put(header, WORD + size_of_val(&level), kind.to_ne_bytes());
+        put(rest, 0, data);
         self.used = end;
     }
 
@@ -70,24 +68,24 @@ impl Builder {
         match source {
             // in_pktinfo: interface index, local address, (unused) destination.
             IpAddr::V4(v4) => {
-                let data = [&interface.to_ne_bytes()[..], &v4.octets(), &[0; 4]];
-                self.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &data);
+                let mut data = [0; 12];
+                put(&mut data, 0, interface.to_ne_bytes());
+                put(&mut data, 4, v4.octets());
+                self.push(libc::IPPROTO_IP, libc::IP_PKTINFO, data);
             }
             // in6_pktinfo: local address, interface index.
             IpAddr::V6(v6) => {
-                let data = [&v6.octets()[..], &interface.to_ne_bytes()];
-                self.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &data);
+                let mut data = [0; 20];
+                put(&mut data, 0, v6.octets());
+                put(&mut data, 16, interface.to_ne_bytes());
+                self.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, data);
             }
         }
     }
 
     /// Asks for transmit time stamps of this datagram.
     pub(crate) fn push_timestamping(&mut self, flags: u32) {
-        self.push(
-            libc::SOL_SOCKET,
-            libc::SO_TIMESTAMPING,
-            &[&flags.to_ne_bytes()],
-        );
+        self.push(libc::SOL_SOCKET, libc::SO_TIMESTAMPING, flags.to_ne_bytes());
     }
 
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
@@ -221,17 +219,22 @@ mod tests {
 
     #[test]
     fn stamps_of_both_clocks() {
-        let mut data = Vec::new();
-        for part in [1_700_000_000i64, 5, 0, 0, 1_700_000_001, 9] {
-            data.extend(part.to_ne_bytes());
+        let mut data = [0; 48];
+        for (i, part) in [1_700_000_000i64, 5, 0, 0, 1_700_000_001, 9]
+            .iter()
+            .enumerate()
+        {
+            put(&mut data, 8 * i, part.to_ne_bytes());
         }
-        let parsed = built(|b| b.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, &[&data]));
+        let parsed = built(|b| b.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, data));
         assert_eq!(parsed.stamps.kernel, Some(1_700_000_000_000_000_005));
         assert_eq!(parsed.stamps.hardware, Some(1_700_000_001_000_000_009));
-        let parsed = built(|b| b.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, &[&[0; 48]]));
+        let parsed = built(|b| b.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, [0; 48]));
         assert_eq!(parsed.stamps, Stamps::default());
-        let micro = [7i64.to_ne_bytes(), 3i64.to_ne_bytes()].concat();
-        let parsed = built(|b| b.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMP, &[&micro]));
+        let mut micro = [0; 16];
+        put(&mut micro, 0, 7i64.to_ne_bytes());
+        put(&mut micro, 8, 3i64.to_ne_bytes());
+        let parsed = built(|b| b.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMP, micro));
         assert_eq!(parsed.stamps.kernel, Some(7_000_003_000));
     }
 

@@ -240,42 +240,43 @@ impl Slot {
     }
 }
 
-/// Where a datagram goes and the control messages it takes along, as the kernel wants them.
+/// Where a datagram goes and the control messages it takes along, as the kernel wants them. Filled
+/// in place: it is a few hundred bytes, and there is one for every packet sent.
 struct Envelope {
-    address: Option<RawAddress>,
+    /// [`RawAddress::NONE`] for a connected socket.
+    address: RawAddress,
     control: Builder,
 }
 
 impl Envelope {
     const EMPTY: Self = Self {
-        address: None,
+        address: RawAddress::NONE,
         control: Builder::new(),
     };
 
-    fn new(out: &Outgoing<'_>) -> io::Result<Self> {
-        let address = match out.to {
-            Destination::Connected => None,
-            Destination::Inet(address) => Some(RawAddress::from_inet(address)),
-            Destination::Unix(path) => Some(RawAddress::from_path(path)?),
-        };
-        let mut control = Builder::new();
+    fn fill(&mut self, out: &Outgoing<'_>) -> io::Result<()> {
+        match out.to {
+            Destination::Connected => {}
+            Destination::Inet(address) => self.address.set_inet(address),
+            Destination::Unix(path) => self.address = RawAddress::from_path(path)?,
+        }
         if let Some(from) = out.from {
-            control.push_packet_info(from, out.interface);
+            self.control.push_packet_info(from, out.interface);
         }
         if let Some(flags) = out.stamp_flags {
-            control.push_timestamping(flags);
+            self.control.push_timestamping(flags);
         }
-        Ok(Self { address, control })
+        Ok(())
     }
 
     /// Puts pointers to this envelope and to `part` into `header`, which was all zero.
     fn address(&mut self, header: &mut libc::msghdr, part: &mut libc::iovec) {
         header.msg_iov = part;
         header.msg_iovlen = 1;
-        if let Some(address) = &self.address {
+        if self.address.len() > 0 {
             // The kernel only reads through this pointer.
-            header.msg_name = address.as_ptr().cast_mut().cast();
-            header.msg_namelen = address.len();
+            header.msg_name = self.address.as_ptr().cast_mut().cast();
+            header.msg_namelen = self.address.len();
         }
         let bytes = self.control.bytes_mut();
         if !bytes.is_empty() {
@@ -299,7 +300,8 @@ impl Socket {
     /// # Errors
     /// What the kernel says; nothing was sent.
     pub fn send_message(&self, out: &Outgoing<'_>) -> io::Result<usize> {
-        let mut envelope = Envelope::new(out)?;
+        let mut envelope = Envelope::EMPTY;
+        envelope.fill(out)?;
         let mut part = payload(out);
         // SAFETY: all-zero bytes are a valid msghdr.
         let mut header: libc::msghdr = unsafe { zeroed() };
@@ -325,8 +327,8 @@ impl Socket {
         let mut count: libc::c_uint = 0;
         let places = envelopes.iter_mut().zip(&mut parts).zip(&mut headers);
         for (out, ((envelope, part), header)) in out.iter().zip(places) {
-            match Envelope::new(out) {
-                Ok(made) => *envelope = made,
+            match envelope.fill(out) {
+                Ok(()) => {}
                 Err(error) if count == 0 => return Err(error),
                 Err(_) => break,
             }
