@@ -12,10 +12,6 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 /// Datagrams received with one call.
 pub const BATCH: usize = 16;
 
-/// [`BATCH`] as the kernel wants it.
-const BATCH_COUNT: libc::c_uint = 16;
-const _: () = assert!(BATCH_COUNT as usize == BATCH);
-
 /// Longest payload that is received whole; NTP packets and control requests are shorter.
 pub const PAYLOAD_MAX: usize = 2048;
 
@@ -106,6 +102,23 @@ pub struct Received<'a> {
 pub struct Batch {
     slots: Vec<Slot>,
     filled: usize,
+    offer: Offer,
+}
+
+/// How many buffers a call offers to packets. Where datagrams come one at a time it is one or two, as
+/// preparing more and the kernel's look for more take time; it doubles when all were used.
+#[derive(Clone, Copy)]
+struct Offer(usize);
+
+impl Offer {
+    const fn learn(&mut self, filled: usize) {
+        self.0 = if filled < self.0 { filled } else { 2 * self.0 };
+        if self.0 < 1 {
+            self.0 = 1;
+        } else if self.0 > BATCH {
+            self.0 = BATCH;
+        }
+    }
 }
 
 struct Slot {
@@ -137,15 +150,23 @@ impl Batch {
                 damaged: false,
             })
             .collect();
-        Self { slots, filled: 0 }
+        Self {
+            slots,
+            filled: 0,
+            offer: Offer(BATCH),
+        }
     }
 
     /// Receives what is waiting, up to [`BATCH`] datagrams, without blocking; returns how many.
+    /// More may be left even if it is fewer than that: fewer are asked for after a call that
+    /// brought few.
     ///
     /// # Errors
     /// `WouldBlock` if nothing waits; a pending network error of the socket.
     pub fn receive(&mut self, socket: &Socket) -> io::Result<usize> {
-        self.receive_from(socket, 0)
+        let filled = self.receive_from(socket, 0, self.offer)?;
+        self.offer.learn(filled);
+        Ok(filled)
     }
 
     /// Receives from the socket's error queue (transmit time stamps, network errors).
@@ -153,16 +174,23 @@ impl Batch {
     /// # Errors
     /// `WouldBlock` if nothing waits.
     pub fn receive_errors(&mut self, socket: &Socket) -> io::Result<usize> {
-        self.receive_from(socket, libc::MSG_ERRQUEUE)
+        self.receive_from(socket, libc::MSG_ERRQUEUE, Offer(BATCH))
     }
 
-    fn receive_from(&mut self, socket: &Socket, flags: libc::c_int) -> io::Result<usize> {
+    fn receive_from(
+        &mut self,
+        socket: &Socket,
+        flags: libc::c_int,
+        offer: Offer,
+    ) -> io::Result<usize> {
         self.filled = 0;
         // SAFETY: all-zero bytes are a valid iovec and a valid mmsghdr.
         let mut parts: [libc::iovec; BATCH] = unsafe { zeroed() };
         // SAFETY: as above.
         let mut headers: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
-        for ((slot, part), header) in self.slots.iter_mut().zip(&mut parts).zip(&mut headers) {
+        let places = self.slots.iter_mut().zip(&mut parts).zip(&mut headers);
+        let mut offered: libc::c_uint = 0;
+        for ((slot, part), header) in places.take(offer.0) {
             slot.address.make_room();
             part.iov_base = slot.payload.as_mut_ptr().cast();
             part.iov_len = slot.payload.len();
@@ -172,14 +200,15 @@ impl Batch {
             header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_control = slot.control.0.as_mut_ptr().cast();
             header.msg_hdr.msg_controllen = slot.control.0.len();
+            offered += 1;
         }
-        // SAFETY: every header points to buffers owned by `self.slots` and to `parts`, all alive
-        // during the call, with their true lengths; the count is that of the array.
+        // SAFETY: each of the first `offered` headers points to buffers owned by `self.slots` and
+        // to `parts`, all alive during the call, with their true lengths.
         let count = unsafe {
             libc::recvmmsg(
                 socket.fd.as_raw_fd(),
                 headers.as_mut_ptr(),
-                BATCH_COUNT,
+                offered,
                 flags | libc::MSG_DONTWAIT,
                 std::ptr::null_mut(),
             )

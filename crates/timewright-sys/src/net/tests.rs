@@ -95,6 +95,30 @@ fn batches_take_many_and_cut_messages_are_marked() {
 }
 
 #[test]
+fn as_many_buffers_are_offered_as_are_likely_to_be_used() {
+    let (server, server_address) = bound(Family::V4, V4);
+    let client = Socket::udp(Family::V4).unwrap();
+    client.connect(server_address).unwrap();
+    let mut batch = Batch::new();
+    client.send(b"one").unwrap();
+    wait_input(&server);
+    assert_eq!(batch.receive(&server).unwrap(), 1);
+    for _ in 0..40 {
+        client.send(b"many").unwrap();
+    }
+    wait_input(&server);
+    let mut counts = Vec::new();
+    while let Ok(count) = batch.receive(&server) {
+        counts.push(count);
+    }
+    assert_eq!(counts, [1, 2, 4, 8, 16, 9]);
+    // A call in vain teaches nothing.
+    client.send(b"one").unwrap();
+    wait_input(&server);
+    assert_eq!(batch.receive(&server).unwrap(), 1);
+}
+
+#[test]
 fn many_datagrams_leave_with_one_call() {
     let (server, server_address) = bound(Family::V4, V4);
     let client = Socket::udp(Family::V4).unwrap();
