@@ -140,6 +140,17 @@ impl Key {
     }
 }
 
+/// The hash of a key: its low bits choose the slot, its high bits are the tag.
+#[derive(Clone, Copy)]
+struct Hash(u64);
+
+impl Hash {
+    /// Never zero.
+    const fn tag(self) -> u32 {
+        (self.0 >> 32) as u32 | 1
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Record {
     /// [`Key::bits`].
@@ -202,6 +213,9 @@ fn is_earlier(a: Ticks, b: Ticks) -> bool {
 pub struct ClientLog {
     /// A power of two of slots; empty with `noclientlog`.
     records: Vec<Record>,
+    /// For every record some bits of its key's hash, zero for an unused one. The tags of a slot
+    /// lie in one line of the cache, its records in sixteen.
+    tags: Vec<u32>,
     records_max: usize,
     buckets: [Option<Bucket>; SERVICES],
     totals: ClientLogTotals,
@@ -227,6 +241,7 @@ impl ClientLog {
         };
         Self {
             records: vec![UNUSED; records_max.min(SLOT)],
+            tags: vec![0; records_max.min(SLOT)],
             records_max,
             buckets,
             totals: ClientLogTotals::default(),
@@ -276,20 +291,24 @@ impl ClientLog {
         (ns.div_euclid(NS_PER_TICK) as u32).max(1)
     }
 
-    /// First record of the slot of a key.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the hash is cut to the table's size"
-    )]
-    fn slot_of(&self, key: Key) -> usize {
+    #[expect(clippy::cast_possible_truncation, reason = "halves of 128 bits")]
+    fn hash(&self, key: Key) -> Hash {
         let [multiplier, offset] = self.seed;
         let [high, low] = key.bits;
         let fold = |x: u64| {
             let product = u128::from(x) * u128::from(multiplier);
             (product >> 64) as u64 ^ product as u64
         };
-        let hash = fold(fold(high ^ offset ^ u64::from(key.family)) ^ low);
-        (hash as usize).wrapping_mul(SLOT) & (self.records.len() - 1)
+        Hash(fold(fold(high ^ offset ^ u64::from(key.family)) ^ low))
+    }
+
+    /// First record of the slot of a key.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the hash is cut to the table's size"
+    )]
+    fn slot_of(&self, hash: Hash) -> usize {
+        (hash.0 as usize).wrapping_mul(SLOT) & (self.records.len() - 1)
     }
 
     /// Counts a request of a client that is not recorded (over the Unix socket).
@@ -361,14 +380,22 @@ impl ClientLog {
         reason = "slots lie within the table, whose length is a multiple of the slot"
     )]
     fn find_or_insert(&mut self, key: Key) -> usize {
+        let hash = self.hash(key);
         let index = loop {
-            let first = self.slot_of(key);
+            let first = self.slot_of(hash);
             // A slot fills from its start and nothing is removed: the first unused record ends it.
-            let mut slot = self.records[first..first + SLOT].iter();
-            match slot.position(|record| record.family == 0 || record.key() == key) {
-                Some(i) if self.records[first + i].family != 0 => return first + i,
-                Some(i) => break first + i,
-                None => {}
+            let mut unused = None;
+            for (index, &tag) in (first..).zip(&self.tags[first..first + SLOT]) {
+                if tag == hash.tag() && self.records[index].key() == key {
+                    return index;
+                }
+                if tag == 0 {
+                    unused = Some(index);
+                    break;
+                }
+            }
+            if let Some(index) = unused {
+                break index;
             }
             if self.records.len() < self.records_max {
                 self.grow();
@@ -376,6 +403,7 @@ impl ClientLog {
             }
             break self.replaceable(first);
         };
+        self.tags[index] = hash.tag();
         let record = &mut self.records[index];
         if record.family != 0 {
             self.totals.record_drops += 1;
@@ -411,14 +439,21 @@ impl ClientLog {
     fn grow(&mut self) {
         let size = 2 * self.records.len();
         let old = std::mem::replace(&mut self.records, vec![UNUSED; size]);
+        self.tags = vec![0; size];
         for record in old.into_iter().filter(|record| record.family != 0) {
-            let first = self.slot_of(record.key());
-            let place = self
-                .records
-                .get_mut(first..first + SLOT)
-                .and_then(|slot| slot.iter_mut().find(|place| place.family == 0));
-            if let Some(place) = place {
+            let hash = self.hash(record.key());
+            let first = self.slot_of(hash);
+            let (records, tags) = (
+                self.records.get_mut(first..first + SLOT),
+                self.tags.get_mut(first..first + SLOT),
+            );
+            let mut slot = records
+                .into_iter()
+                .flatten()
+                .zip(tags.into_iter().flatten());
+            if let Some((place, tag)) = slot.find(|(_, tag)| **tag == 0) {
                 *place = record;
+                *tag = hash.tag();
             }
         }
     }
