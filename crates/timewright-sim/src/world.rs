@@ -8,6 +8,7 @@ use crate::network::{Event, Lookup, Network, Packet};
 use crate::node::{Node, NodeSetup};
 use crate::random::SimRng;
 use crate::seed::Reproduce;
+use std::net::SocketAddr;
 use timewright_control::Request;
 use timewright_core::output::Exit;
 use timewright_time::Seconds;
@@ -32,6 +33,15 @@ pub enum Action {
     SetRouted(NodeId, bool),
     /// `chronyc` on a host; the reply is kept in [`Node::replies`].
     Command(NodeId, Request),
+    /// A datagram from anywhere reaches a host, whoever is said to have sent it.
+    Inject {
+        /// The alleged sender.
+        from: SocketAddr,
+        /// The receiver.
+        to: SocketAddr,
+        /// The payload.
+        bytes: Vec<u8>,
+    },
     /// A host's daemon is told to end.
     Shutdown(NodeId),
     /// A host's daemon ends without a chance to save anything.
@@ -211,13 +221,7 @@ impl World {
                     self.with(node, true, |_, _, _| {});
                 }
             }
-            Event::Deliver { from, to, bytes } => {
-                if let Some(id) = self.net.owner(to.ip()) {
-                    self.with(id, false, |daemon, node, net| {
-                        daemon.deliver(node, net, from, to, &bytes);
-                    });
-                }
-            }
+            Event::Deliver { from, to, bytes } => self.deliver(from, to, &bytes),
             Event::Resolved {
                 node: id,
                 run,
@@ -229,6 +233,14 @@ impl World {
                 }
             }),
             Event::Act(action) => self.act(action),
+        }
+    }
+
+    fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        if let Some(id) = self.net.owner(to.ip()) {
+            self.with(id, false, |daemon, node, net| {
+                daemon.deliver(node, net, from, to, bytes);
+            });
         }
     }
 
@@ -315,6 +327,7 @@ impl World {
             Action::Command(id, request) => self.with(id, false, |daemon, node, net| {
                 daemon.command(node, net, &request);
             }),
+            Action::Inject { from, to, bytes } => self.deliver(from, to, &bytes),
             Action::Shutdown(id) => self.with(id, false, |daemon, _, _| {
                 daemon.exit.get_or_insert(Exit::Done);
             }),
@@ -345,7 +358,7 @@ impl World {
         let Some(host) = self.hosts.get_mut(id.0) else {
             return;
         };
-        if host.daemon.is_none() {
+        if host.daemon.is_none() && host.asleep_ns <= self.net.true_ns {
             host.node.clock.advance(self.net.true_ns);
             host.daemon = Some(Daemon::start(id, &mut host.node, &mut self.net));
             self.go_on(id);
