@@ -6,6 +6,7 @@
 //! probe unix PATH OWN-PATH [MILLISECONDS]    the same on a Unix datagram socket
 //! probe replay PATH DAEMON-PATH              answers equal control requests with the first reply
 //! probe hold ADDRESS:PORT                    keeps a UDP port from others
+//! probe slow ADDRESS:PORT SERVER:PORT MS     a server behind a path of so many milliseconds each way
 //! probe rogue ADDRESS:PORT                   a time server whose every reply is bad in another way
 //! ```
 //!
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         ["unix", to, own, rest @ ..] => unix(to, own, rest),
         ["replay", own, daemon] => replay(own, daemon),
         ["hold", address] => hold(address),
+        ["slow", address, server, milliseconds] => slow(address, server, milliseconds),
         ["rogue", address] => rogue(address),
         _ => Err(io::Error::other("usage: probe udp|unix|replay ...")),
     };
@@ -165,6 +167,27 @@ fn hold(address: &str) -> io::Result<()> {
     println!("ready");
     loop {
         socket.recv(&mut [0; 2048])?;
+    }
+}
+
+/// Forwards one request after the other, later than it came.
+fn slow(address: &str, server: &str, milliseconds: &str) -> io::Result<()> {
+    let delay = Duration::from_millis(milliseconds.parse().map_err(io::Error::other)?);
+    let socket = UdpSocket::bind(address)?;
+    let upstream = UdpSocket::bind("0.0.0.0:0")?;
+    upstream.connect(server)?;
+    upstream.set_read_timeout(Some(Duration::from_millis(200)))?;
+    println!("ready");
+    let mut buffer = [0; 2048];
+    loop {
+        let (length, client) = socket.recv_from(&mut buffer)?;
+        std::thread::sleep(delay);
+        upstream.send(buffer.get(..length).unwrap_or_default())?;
+        // A request without an answer gets none.
+        if let Ok(length) = upstream.recv(&mut buffer) {
+            std::thread::sleep(delay);
+            socket.send_to(buffer.get(..length).unwrap_or_default(), client)?;
+        }
     }
 }
 
