@@ -5,7 +5,7 @@ use crate::args::Options;
 use crate::files::{dumps, pid};
 use crate::logger::Logger;
 use crate::net::command::origin;
-use crate::net::{choose_receive, choose_transmit, is_link_local};
+use crate::net::{Replies, choose_receive, choose_transmit, is_link_local};
 use crate::notify::{READY, STOPPING, notify};
 use crate::runtime::{Feedback, Runtime, now};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use timewright_core::ids::SocketKey;
 use timewright_core::output::{Datagram, Exit, SocketRole, TxStamp};
 use timewright_sys::frame;
 use timewright_sys::names::LookupError;
-use timewright_sys::net::{Batch, Destination, Outgoing, PAYLOAD_MAX, Peer};
+use timewright_sys::net::{Batch, Peer};
 use timewright_sys::poll::{Entry, poll};
 use timewright_sys::signals::Termination;
 use timewright_time::{Now, Seconds};
@@ -43,8 +43,8 @@ pub(crate) struct Daemon {
     /// What was watched in the last wait, by position, and what of it was ready.
     watched: Vec<Watched>,
     ready: Vec<Ready>,
-    /// Room for one reply.
-    reply: Box<[u8; PAYLOAD_MAX]>,
+    /// Replies of the server not sent yet; none between two inputs.
+    replies: Replies,
 }
 
 /// What `poll` looks at.
@@ -89,7 +89,7 @@ impl Daemon {
             batch: None,
             watched: Vec::new(),
             ready: Vec::new(),
-            reply: Box::new([0; PAYLOAD_MAX]),
+            replies: Replies::new(),
         };
         // Sockets are opened and the first messages logged here; readiness waits for the loop.
         daemon.runtime.perform_all(logger);
@@ -392,24 +392,20 @@ impl Daemon {
             self.engine.handle_datagram(now, &datagram, cx);
             self.settle(now, logger);
         }
+        self.replies.flush(&self.runtime.sockets, key, logger);
         self.batch = Some(batch);
     }
 
     /// The short way from request to response; false if it is for the engine's other parts.
     fn serve(&mut self, datagram: &Datagram<'_>, now: Now, logger: &mut Logger) -> bool {
         let cx = &mut self.runtime.context();
-        let reply = self.reply.as_mut_slice();
-        match self.engine.serve(now, datagram, reply, cx) {
+        match self.engine.serve(now, datagram, self.replies.room(), cx) {
             Served::NotARequest => false,
             Served::Silent => true,
             Served::Reply { len, stamp } => {
-                let bytes = reply.get(..len).unwrap_or_default();
-                let mut out = Outgoing::new(bytes, Destination::Inet(datagram.remote));
-                out.from = datagram.local;
-                out.interface = datagram.interface;
-                if let Err(error) = self.runtime.sockets.send(datagram.socket, out, stamp) {
-                    let remote = datagram.remote;
-                    logger.debug(format_args!("Sending to {remote} failed: {error}"));
+                if self.replies.add(datagram, len, stamp) {
+                    self.replies
+                        .flush(&self.runtime.sockets, datagram.socket, logger);
                 }
                 true
             }

@@ -5,9 +5,11 @@
 
 pub(crate) mod command;
 mod inherited;
+mod replies;
 mod stamps;
 
 pub(crate) use inherited::{Inherited, announced};
+pub(crate) use replies::Replies;
 pub(crate) use stamps::{choose_receive, choose_transmit};
 
 use std::collections::BTreeMap;
@@ -187,6 +189,12 @@ impl SocketTable {
         let Some(entry) = self.sockets.get(&key) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
+        self.complete(entry, &mut out, stamp);
+        entry.socket.send_message(&out).map(drop)
+    }
+
+    /// Adds what the socket's role asks for.
+    pub(crate) fn complete(&self, entry: &NtpSocket, out: &mut Outgoing<'_>, stamp: bool) {
         match entry.role {
             SocketRole::Client(_) => out.to = Destination::Connected,
             SocketRole::Server(_) | SocketRole::SharedClient(_) => {
@@ -200,7 +208,6 @@ impl SocketTable {
         {
             out.interface = 0;
         }
-        entry.socket.send_message(&out).map(drop)
     }
 
     /// To be told when a packet came without kernel stamp.
