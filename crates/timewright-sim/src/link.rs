@@ -113,16 +113,16 @@ impl Link {
         }
     }
 
-    /// The two directions of a path with this mean delay and jitter, of which the first is
-    /// slower by `1 + 2 asymmetry` and the second faster by `1 - 2 asymmetry`.
+    /// The two directions of a path with this mean jitter, of which the first has `1 - 2 asymmetry`
+    /// of it and the second `1 + 2 asymmetry`. As an `asymmetry` of a source, the first is that
+    /// of the requests.
     #[must_use]
     pub fn asymmetric(self, asymmetry: f64) -> (Self, Self) {
         let scaled = |factor: f64| Self {
-            delay_s: self.delay_s * factor,
             jitter_s: self.jitter_s * factor,
             ..self
         };
-        (scaled(1.0 + 2.0 * asymmetry), scaled(1.0 - 2.0 * asymmetry))
+        (scaled(1.0 - 2.0 * asymmetry), scaled(1.0 + 2.0 * asymmetry))
     }
 
     /// The delays after which copies of the `count`-th packet (from 0) sent at `at_s` arrive;
@@ -242,7 +242,6 @@ mod tests {
     #[test]
     fn asymmetry_keeps_the_mean() {
         let (up, down) = Link::exponential(1.0, 0.5).asymmetric(0.25);
-        assert!((up.delay_s - 1.5).abs() < 1e-12 && (down.delay_s - 0.5).abs() < 1e-12);
-        assert!((up.jitter_s + down.jitter_s - 1.0).abs() < 1e-12);
+        assert!((up.jitter_s - 0.25).abs() < 1e-12 && (down.jitter_s - 0.75).abs() < 1e-12);
     }
 }

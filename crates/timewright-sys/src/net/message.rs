@@ -184,41 +184,12 @@ impl Batch {
         offer: Offer,
     ) -> io::Result<usize> {
         self.filled = 0;
-        // SAFETY: all-zero bytes are a valid iovec and a valid mmsghdr.
-        let mut parts: [libc::iovec; BATCH] = unsafe { zeroed() };
-        // SAFETY: as above.
-        let mut headers: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
-        let places = self.slots.iter_mut().zip(&mut parts).zip(&mut headers);
-        let mut offered: libc::c_uint = 0;
-        for ((slot, part), header) in places.take(offer.0) {
-            slot.address.make_room();
-            part.iov_base = slot.payload.as_mut_ptr().cast();
-            part.iov_len = slot.payload.len();
-            header.msg_hdr.msg_name = slot.address.as_mut_ptr().cast();
-            header.msg_hdr.msg_namelen = slot.address.len();
-            header.msg_hdr.msg_iov = part;
-            header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = slot.control.0.as_mut_ptr().cast();
-            header.msg_hdr.msg_controllen = slot.control.0.len();
-            offered += 1;
-        }
-        // SAFETY: each of the first `offered` headers points to buffers owned by `self.slots` and
-        // to `parts`, all alive during the call, with their true lengths.
-        let count = unsafe {
-            libc::recvmmsg(
-                socket.fd.as_raw_fd(),
-                headers.as_mut_ptr(),
-                offered,
-                flags | libc::MSG_DONTWAIT,
-                std::ptr::null_mut(),
-            )
-        };
-        let count = usize::try_from(check(count)?).unwrap_or(0).min(BATCH);
-        for (slot, header) in self.slots.iter_mut().zip(&headers).take(count) {
-            slot.take(header);
-        }
-        self.filled = count;
-        Ok(count)
+        let flags = flags | libc::MSG_DONTWAIT;
+        self.filled = match (offer, self.slots.first_mut()) {
+            (Offer(1), Some(slot)) => slot.receive(socket, flags).map(|()| 1),
+            (Offer(count), _) => receive_many(socket, flags, &mut self.slots, count),
+        }?;
+        Ok(self.filled)
     }
 
     /// The datagrams of the last call.
@@ -234,14 +205,77 @@ impl Batch {
     }
 }
 
+/// Receives into the first `count` slots, [`BATCH`] at most; returns how many were filled.
+fn receive_many(
+    socket: &Socket,
+    flags: libc::c_int,
+    slots: &mut [Slot],
+    count: usize,
+) -> io::Result<usize> {
+    // SAFETY: all-zero bytes are a valid iovec and a valid mmsghdr.
+    let mut parts: [libc::iovec; BATCH] = unsafe { zeroed() };
+    // SAFETY: as above.
+    let mut headers: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
+    let mut offered: libc::c_uint = 0;
+    let places = slots.iter_mut().zip(&mut parts).zip(&mut headers);
+    for ((slot, part), header) in places.take(count) {
+        slot.offer(part, &mut header.msg_hdr);
+        offered += 1;
+    }
+    // SAFETY: each of the first `offered` headers points to buffers owned by `slots` and to
+    // `parts`, all alive during the call, with their true lengths.
+    let filled = check(unsafe {
+        libc::recvmmsg(
+            socket.fd.as_raw_fd(),
+            headers.as_mut_ptr(),
+            offered,
+            flags,
+            std::ptr::null_mut(),
+        )
+    })?;
+    let filled = usize::try_from(filled).unwrap_or(0).min(count);
+    for (slot, header) in slots.iter_mut().zip(&headers).take(filled) {
+        slot.take(&header.msg_hdr, header.msg_len as usize);
+    }
+    Ok(filled)
+}
+
 impl Slot {
-    fn take(&mut self, header: &libc::mmsghdr) {
-        self.payload_len = (header.msg_len as usize).min(self.payload.len());
-        self.address.set_len(header.msg_hdr.msg_namelen);
-        let used = header.msg_hdr.msg_controllen.min(self.control.0.len());
+    fn receive(&mut self, socket: &Socket, flags: libc::c_int) -> io::Result<()> {
+        // SAFETY: all-zero bytes are a valid iovec and a valid msghdr.
+        let mut part: libc::iovec = unsafe { zeroed() };
+        // SAFETY: as above.
+        let mut header: libc::msghdr = unsafe { zeroed() };
+        self.offer(&mut part, &mut header);
+        // SAFETY: the header points to buffers owned by `self` and to `part`, all alive during the
+        // call, with their true lengths.
+        let len =
+            check_len(unsafe { libc::recvmsg(socket.fd.as_raw_fd(), &raw mut header, flags) })?;
+        self.take(&header, len);
+        Ok(())
+    }
+
+    /// Puts pointers to the buffers into `part` and `header`, which were all zero.
+    fn offer(&mut self, part: &mut libc::iovec, header: &mut libc::msghdr) {
+        self.address.make_room();
+        part.iov_base = self.payload.as_mut_ptr().cast();
+        part.iov_len = self.payload.len();
+        header.msg_name = self.address.as_mut_ptr().cast();
+        header.msg_namelen = self.address.len();
+        header.msg_iov = part;
+        header.msg_iovlen = 1;
+        header.msg_control = self.control.0.as_mut_ptr().cast();
+        header.msg_controllen = self.control.0.len();
+    }
+
+    /// Learns from a filled `header` what is in the buffers.
+    fn take(&mut self, header: &libc::msghdr, len: usize) {
+        self.payload_len = len.min(self.payload.len());
+        self.address.set_len(header.msg_namelen);
+        let used = header.msg_controllen.min(self.control.0.len());
         self.parsed = control::parse(self.control.0.get(..used).unwrap_or_default());
         let cut = libc::MSG_TRUNC | libc::MSG_CTRUNC;
-        self.damaged = header.msg_hdr.msg_flags & cut != 0 || !self.parsed.descriptors.is_empty();
+        self.damaged = header.msg_flags & cut != 0 || !self.parsed.descriptors.is_empty();
         for fd in self.parsed.descriptors.drain(..) {
             // SAFETY: the kernel has just installed this descriptor for us and nobody else knows it.
             drop(unsafe { OwnedFd::from_raw_fd(fd) });
