@@ -319,7 +319,7 @@ fn broadcasts_are_sent_to_the_network() {
 /// Captures NTP on the server's side while `work` runs and returns what tshark says of each packet.
 fn dissect(server: &Host, work: impl FnOnce()) -> Vec<String> {
     let mut capture = server.spawn("tshark -q -i eth0 -f 'udp port 123' -w /mnt/work/packets");
-    wait_for("tshark's first word", seconds(20), || {
+    wait_for("tshark's first word", seconds(120), || {
         capture.stderr().contains("Capturing on").then_some(())
     });
     // The message comes just before the capture is open; a packet of our own shows that it is.
