@@ -80,6 +80,7 @@ impl Daemon {
         logger: &mut Logger,
     ) -> Result<Self, String> {
         let boot = crate::boot::engine_values(&runtime, options, &config);
+        let points = crate::boot::check_points(&config);
         let engine = Engine::new(config, boot, now(), &mut runtime.context());
         let mut daemon = Self {
             engine,
@@ -95,7 +96,7 @@ impl Daemon {
         daemon.runtime.perform_all(logger);
         match daemon.runtime.fatal.take() {
             Some(text) => Err(text),
-            None => Ok(daemon),
+            None => points.map(|()| daemon),
         }
     }
 

@@ -418,3 +418,18 @@ fn without_an_answer_the_measurement_fails() {
     );
     assert!(started.elapsed() < PATIENCE);
 }
+
+#[test]
+fn files_that_are_no_files_are_said_to_be_unreadable() {
+    let scratch = Scratch::new();
+    let dir = scratch.text("");
+    let output = run(&["-Q", &format!("driftfile {dir}")]);
+    let log = text(&output.stderr);
+    let message = format!(" Could not read valid frequency and skew from driftfile {dir}\n");
+    assert!(log.contains(&message), "{log}");
+    let output = run(&["-Q", &format!("tempcomp /dev/null 1 {dir}none")]);
+    assert_eq!(output.status.code(), Some(1));
+    let log = text(&output.stderr);
+    let message = format!(" Fatal error : Could not open {dir}none : No such file or directory\n");
+    assert!(log.ends_with(&message), "{log}");
+}

@@ -6,7 +6,7 @@ mod engine;
 mod identity;
 mod paths;
 
-pub(crate) use engine::engine_values;
+pub(crate) use engine::{check_points, engine_values};
 
 use crate::args::Options;
 use crate::clocks::{KernelClock, SystemClock};
