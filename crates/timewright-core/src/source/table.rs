@@ -17,7 +17,7 @@ use crate::timers::Timer;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use timewright_time::{Cooked, MonoTime, Seconds, Timestamp};
-use timewright_wire::{HEADER_LEN, Header, Mode};
+use timewright_wire::{HEADER_LEN, Header, MAX_PACKET_LEN, Mode};
 
 /// Most sources at a time.
 pub const MAX_SOURCES: usize = 65_536;
@@ -533,9 +533,10 @@ impl SourceTable {
     /// A datagram from an NTP socket. What is not for a source may be a request to our server.
     pub fn handle_datagram(&mut self, datagram: &Datagram<'_>, env: &mut Env<'_>) -> Dispatch {
         self.last_sent = None;
+        // What cannot be a packet is not even counted.
         let (Some(mode), true) = (
             Mode::peek(datagram.bytes),
-            datagram.bytes.len() >= HEADER_LEN,
+            (HEADER_LEN..=MAX_PACKET_LEN).contains(&datagram.bytes.len()),
         ) else {
             return Dispatch::Taken;
         };

@@ -122,6 +122,18 @@ fn a_bad_response_changes_nothing_and_leaves_the_socket_open() {
 }
 
 #[test]
+fn only_what_can_be_a_packet_is_counted() {
+    for (length, counted) in [(47, 0), (48, 1), (1140, 1), (1141, 0), (1144, 0), (2048, 0)] {
+        let (mut bench, id) = bench(3);
+        let request = bench.next_request();
+        let mut reply = bench.reply(&request).to_bytes().to_vec();
+        reply.resize(length, 0);
+        bench.deliver(&request, &reply, StampSource::Daemon);
+        assert_eq!(bench.get(id).report().total_rx, counted, "{length}");
+    }
+}
+
+#[test]
 fn packets_with_a_mac_are_not_for_a_source_without_a_key() {
     let (mut bench, id) = bench(4);
     let request = bench.next_request();
