@@ -1,122 +1,19 @@
 //! Requests as bytes to an engine with a configuration, and what it says.
 
-use crate::discipline::testing::{TestClock, Zeros};
-use crate::engine::{Boot, Context, Engine, LookupAnswer, Outcome};
-use crate::output::{ControlOrigin, Output, OutputQueue};
-use timewright_config::{MemoryFiles, ParseOptions};
-use timewright_control::client::{Answer, Expected, receive};
+use crate::engine::testing::Bench;
 use timewright_control::reply::{Activity, Tracking};
 use timewright_control::request::{
-    AddSource, Burst, LocalReference, Name, SourceFlags, SourceMask, SourceType, encode,
+    AddSource, Burst, LocalReference, Name, SourceFlags, SourceMask, SourceType,
 };
-use timewright_control::{Address, Reply, ReplyData, Request, Status};
-use timewright_time::{MonoTime, Now, Seconds};
+use timewright_control::{Address, ReplyData, Request, Status};
 
-const SEQUENCE: u32 = 7;
-
-/// An engine whose sources never answer, with a driver around it.
-struct Bench {
-    engine: Engine,
-    clock: TestClock,
-    out: OutputQueue,
-    mono: MonoTime,
-    replies: Vec<Vec<u8>>,
-    logs: Vec<String>,
+/// Reports a test asks for often.
+trait Reports {
+    fn activity(&mut self) -> Activity;
+    fn tracking(&mut self) -> Tracking;
 }
 
-impl Bench {
-    fn new(config: &str) -> Self {
-        let files = MemoryFiles::new().with("/chrony.conf", config.as_bytes());
-        let parsed = timewright_config::parse_file("/chrony.conf", &files, ParseOptions::default());
-        let mut clock = crate::discipline::testing::Bench::bare(0.0).clock;
-        let mut out = OutputQueue::new();
-        let mono = MonoTime::from_ns(1_000_000_000_000);
-        let boot = Boot {
-            clock_quantum: Some(Seconds(1e-7)),
-            ..Boot::default()
-        };
-        let now = Now {
-            mono,
-            raw: clock.raw,
-        };
-        let mut cx = Context {
-            clock: &mut clock,
-            rng: &mut Zeros,
-            out: &mut out,
-        };
-        let engine = Engine::new(parsed.unwrap().config, boot, now, &mut cx);
-        let mut bench = Self {
-            engine,
-            clock,
-            out,
-            mono,
-            replies: Vec::new(),
-            logs: Vec::new(),
-        };
-        bench.drain();
-        bench.logs.clear();
-        bench
-    }
-
-    fn step(&mut self, call: impl FnOnce(&mut Engine, Now, &mut Context<'_>)) {
-        let now = Now {
-            mono: self.mono,
-            raw: self.clock.raw,
-        };
-        let mut cx = Context {
-            clock: &mut self.clock,
-            rng: &mut Zeros,
-            out: &mut self.out,
-        };
-        call(&mut self.engine, now, &mut cx);
-    }
-
-    /// Does what the outputs ask for: no name is known, every address can be routed to.
-    fn drain(&mut self) {
-        while let Some(output) = self.out.pop() {
-            match output {
-                Output::Log(event) => self.logs.push(event.text),
-                Output::ControlReply { bytes, .. } => self.replies.push(bytes),
-                Output::Resolve { ticket, .. } => self.step(|engine, now, cx| {
-                    engine.handle_resolved(now, ticket, LookupAnswer::TemporaryFailure, cx);
-                }),
-                Output::ProbeRoutes { ticket, addresses } => {
-                    let routes = Outcome::Routes(vec![true; addresses.len()]);
-                    self.step(|engine, now, cx| {
-                        engine.handle_completed(now, ticket, routes, cx);
-                    });
-                }
-                Output::Ready => self.step(|engine, now, cx| engine.handle_ready(now, cx)),
-                Output::SourcesStarted => {
-                    self.step(|engine, now, cx| {
-                        engine.handle_sources_started(now, &Default::default(), cx);
-                    });
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn ask(&mut self, request: &Request) -> Reply {
-        let bytes = encode(request, 6, 0, SEQUENCE);
-        let origin = ControlOrigin::Unix {
-            path: b"/client".to_vec(),
-        };
-        self.step(|engine, now, cx| engine.handle_control(now, origin, &bytes, cx));
-        self.drain();
-        let expected = Expected {
-            version: 6,
-            command: request.command(),
-            sequence: SEQUENCE,
-        };
-        let reply = self.replies.pop().unwrap();
-        assert!(self.replies.is_empty(), "one reply to one request");
-        match receive(&reply, expected) {
-            Answer::Reply(reply) => reply,
-            other => panic!("{other:?}"),
-        }
-    }
-
+impl Reports for Bench {
     fn activity(&mut self) -> Activity {
         match self.ask(&Request::Activity).data {
             ReplyData::Activity(activity) => activity,

@@ -21,6 +21,8 @@ mod serve;
 mod settle;
 mod setup;
 mod startup;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use crate::source::names::LookupAnswer;
 pub(crate) use access::AccessService;

@@ -160,7 +160,7 @@ impl Engine {
     /// A special mode without any active source fails at once.
     fn give_up_without_sources(&mut self, cx: &mut Context<'_>) {
         let special = !matches!(self.reference.mode(), Mode::Normal | Mode::Ignore);
-        if special && self.table.activity().online == 0 && self.table.activity().burst_online == 0 {
+        if special && !self.selector.has_active() {
             self.with_clock(cx, |engine, dcx| {
                 engine.reference.set_unsynchronised(&mut engine.local, dcx);
             });
@@ -209,5 +209,33 @@ pub(super) fn new_source(spec: &SourceSpec) -> NewSource {
             Some(timewright_config::Family::V6) => FamilyFilter::Only(Family::V6),
         },
         config: SourceConfig::from(&spec.options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Boot, testing::Bench};
+
+    /// A one-shot run gives up at once only if nothing can come of it; a name may still resolve.
+    #[test]
+    fn a_one_shot_run_waits_for_names() {
+        for (config, ended) in [
+            ("", true),
+            ("server 192.0.2.1 offline", true),
+            ("server 192.0.2.1 iburst", false),
+            ("server name.example", false),
+            ("pool name.example iburst", false),
+            ("server name.example offline", true),
+        ] {
+            let boot = Boot {
+                purpose: Purpose::PrintOnce,
+                ..Boot::default()
+            };
+            let bench = Bench::with_boot(config, boot);
+            assert_eq!(bench.exit, ended.then_some(Exit::Failed), "{config}");
+            let message = "No suitable source for synchronisation";
+            assert_eq!(bench.logs.iter().any(|l| l == message), ended, "{config}");
+        }
     }
 }

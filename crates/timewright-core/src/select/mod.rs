@@ -207,6 +207,12 @@ impl Selector {
         }
     }
 
+    /// Whether any source is in operation.
+    #[must_use]
+    pub fn has_active(&self) -> bool {
+        self.sources.iter().any(|source| source.active)
+    }
+
     /// Takes in a sample (`discipline.md` 6.2). The caller calls [`Selector::select`] with this
     /// source as updated afterwards.
     ///

@@ -410,11 +410,12 @@ impl Association {
     // ---- timers (3.2, 3.3)
 
     fn start_initial_timeout(&mut self, env: &mut Env<'_>) {
+        if !env.timers.is_armed(Timer::Transmit(self.id)) {
+            // Also without an address yet: a one-shot run waits for its name.
+            env.act(self.id, StatsAction::SetActive(true));
+        }
         if self.suspended {
             return;
-        }
-        if !env.timers.is_armed(Timer::Transmit(self.id)) {
-            env.act(self.id, StatsAction::SetActive(true));
         }
         let delay = if self.exchange.local_tx.time.is_zero() {
             Seconds::ZERO
