@@ -20,13 +20,17 @@ use timewright_core::ids::SocketKey;
 use timewright_core::output::{Datagram, Exit, SocketRole, TxStamp};
 use timewright_sys::frame;
 use timewright_sys::names::LookupError;
-use timewright_sys::net::{Batch, Peer};
+use timewright_sys::net::{BATCH, Batch, Peer};
 use timewright_sys::poll::{Entry, poll};
 use timewright_sys::signals::Termination;
 use timewright_time::{Now, Seconds};
 
 /// Deadlines served in one wake-up before sockets are looked at again.
 const DEADLINES_PER_WAKE_UP: u32 = 64;
+
+/// Full batches of packets taken from one socket in one wake-up before the others get their turn:
+/// a third of a millisecond of serving.
+const BATCHES_PER_WAKE_UP: u32 = 4;
 
 /// Rounds of outputs and their feedback after one input. The engine asks for a bounded amount of
 /// work; this keeps a mistake in it from stopping the daemon silently.
@@ -40,6 +44,8 @@ pub(crate) struct Daemon {
     load_dumps: bool,
     /// Buffers for receiving, out while their content is worked on.
     batch: Option<Batch>,
+    /// Memory for what is polled; empty between waits.
+    entries: Vec<Entry<'static>>,
     /// What was watched in the last wait, by position, and what of it was ready.
     watched: Vec<Watched>,
     ready: Vec<Ready>,
@@ -88,6 +94,7 @@ impl Daemon {
             termination: None,
             load_dumps: options.load_dumps,
             batch: None,
+            entries: Vec::new(),
             watched: Vec::new(),
             ready: Vec::new(),
             replies: Replies::new(),
@@ -184,7 +191,7 @@ impl Daemon {
     fn wait(&mut self, limit: Option<Seconds>) -> Option<bool> {
         let runtime = &self.runtime;
         let watched = &mut self.watched;
-        let mut entries = Vec::with_capacity(watched.len());
+        let mut entries = recycle(std::mem::take(&mut self.entries));
         watched.clear();
         if let Some(fd) = self.termination.as_ref().and_then(Termination::descriptor) {
             entries.push(Entry::input(fd));
@@ -209,24 +216,25 @@ impl Daemon {
             self.runtime.fatal = Some("Nothing to do".to_owned());
             return None;
         }
-        match poll(&mut entries, limit.map(to_milliseconds)) {
-            Ok(0) => Some(true),
-            Ok(_) => {
-                let both = entries.iter().zip(watched.iter().copied());
-                let found = both.filter(|(entry, _)| entry.is_ready());
-                self.ready
-                    .extend(found.filter_map(|(entry, what)| match what {
-                        Watched::Signal => None,
-                        Watched::Resolver => Some(Ready::Resolver),
-                        Watched::Command(index) => Some(Ready::Command(index)),
-                        Watched::Ntp(key) => Some(Ready::Ntp {
-                            key,
-                            readable: entry.is_readable(),
-                            error: entry.has_error(),
-                        }),
-                    }));
-                Some(false)
-            }
+        let polled = poll(&mut entries, limit.map(to_milliseconds));
+        if polled.is_ok() {
+            let both = entries.iter().zip(watched.iter().copied());
+            let found = both.filter(|(entry, _)| entry.is_ready());
+            let ready = found.filter_map(|(entry, what)| match what {
+                Watched::Signal => None,
+                Watched::Resolver => Some(Ready::Resolver),
+                Watched::Command(index) => Some(Ready::Command(index)),
+                Watched::Ntp(key) => Some(Ready::Ntp {
+                    key,
+                    readable: entry.is_readable(),
+                    error: entry.has_error(),
+                }),
+            });
+            self.ready.extend(ready);
+        }
+        self.entries = recycle(entries);
+        match polled {
+            Ok(count) => Some(count == 0),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => None,
             Err(error) => {
                 let reason = timewright_sys::error_text(&error);
@@ -326,48 +334,74 @@ impl Daemon {
     /// taken away.
     fn receive_errors(&mut self, key: SocketKey, now: Now, logger: &mut Logger) {
         let mut batch = self.batch.take().unwrap_or_default();
-        let received = match self.runtime.sockets.get(key) {
-            Some(entry) => batch
-                .receive_errors(&entry.socket)
-                .inspect_err(|_| drop(entry.socket.take_error())),
-            None => Ok(0),
-        };
-        if received.is_ok() {
-            for message in batch.messages() {
-                if !message.is_stamp || message.damaged {
-                    continue;
+        for round in 0..BATCHES_PER_WAKE_UP {
+            let Some(entry) = self.runtime.sockets.get(key) else {
+                break;
+            };
+            let received = batch.receive_errors(&entry.socket).unwrap_or_else(|_| {
+                if round == 0 {
+                    // No message: then the error is pending in the socket itself.
+                    let _ = entry.socket.take_error();
                 }
-                let stamp = choose_transmit(&message.stamps, now.raw);
-                let (Some(stamp), Some(frame)) = (stamp, frame::udp(message.bytes)) else {
-                    logger.debug("Missing TX timestamp");
-                    continue;
-                };
-                let sent = TxStamp {
-                    socket: key,
-                    remote: with_scope(frame.destination, message.interface),
-                    bytes: frame.payload,
-                    stamp,
-                };
-                let cx = &mut self.runtime.context();
-                self.engine.handle_tx_stamp(now, &sent, cx);
-                self.settle(now, logger);
+                0
+            });
+            self.handle_tx_stamps(key, &batch, now, logger);
+            if received < BATCH {
+                break;
             }
         }
         self.batch = Some(batch);
     }
 
+    fn handle_tx_stamps(&mut self, key: SocketKey, batch: &Batch, now: Now, logger: &mut Logger) {
+        for message in batch.messages() {
+            if !message.is_stamp || message.damaged {
+                continue;
+            }
+            let stamp = choose_transmit(&message.stamps, now.raw);
+            let (Some(stamp), Some(frame)) = (stamp, frame::udp(message.bytes)) else {
+                logger.debug("Missing TX timestamp");
+                continue;
+            };
+            let sent = TxStamp {
+                socket: key,
+                remote: with_scope(frame.destination, message.interface),
+                bytes: frame.payload,
+                stamp,
+            };
+            let cx = &mut self.runtime.context();
+            self.engine.handle_tx_stamp(now, &sent, cx);
+            self.settle(now, logger);
+        }
+    }
+
+    /// Receives packets; as long as they come faster than they are handled, without going back to
+    /// `poll` for every batch.
     fn receive_packets(&mut self, key: SocketKey, now: Now, logger: &mut Logger) {
         let mut batch = self.batch.take().unwrap_or_default();
-        // The socket may have been closed by what its error queue held.
-        let is_server = match self.runtime.sockets.get(key) {
-            Some(entry) if batch.receive(&entry.socket).is_ok() => {
-                matches!(entry.role, SocketRole::Server(_))
+        for _ in 0..BATCHES_PER_WAKE_UP {
+            // The socket may have been closed by what its error queue held or by a packet.
+            let Some(entry) = self.runtime.sockets.get(key) else {
+                break;
+            };
+            let is_server = matches!(entry.role, SocketRole::Server(_));
+            let received = batch.receive(&entry.socket).unwrap_or(0);
+            self.handle_packets(key, is_server, &batch, now, logger);
+            if received < BATCH {
+                break;
             }
-            _ => {
-                self.batch = Some(batch);
-                return;
-            }
-        };
+        }
+        self.batch = Some(batch);
+    }
+
+    fn handle_packets(
+        &mut self,
+        key: SocketKey,
+        is_server: bool,
+        batch: &Batch,
+        now: Now,
+        logger: &mut Logger,
+    ) {
         for message in batch.messages() {
             let Peer::Inet(remote) = message.from else {
                 continue;
@@ -394,7 +428,6 @@ impl Daemon {
             self.settle(now, logger);
         }
         self.replies.flush(&self.runtime.sockets, key, logger);
-        self.batch = Some(batch);
     }
 
     /// The short way from request to response; false if it is for the engine's other parts.
@@ -434,6 +467,16 @@ impl Daemon {
         }
         status
     }
+}
+
+/// An empty list with the memory of another, which may have been about other descriptors.
+fn recycle<'a>(mut entries: Vec<Entry<'_>>) -> Vec<Entry<'a>> {
+    entries.clear();
+    // Nothing is there to be mapped; collecting in place keeps the memory.
+    let nothing = entries.into_iter();
+    nothing
+        .map(|_| -> Entry<'a> { unreachable!("the list was cleared") })
+        .collect()
 }
 
 /// A link-local address with the interface it is good on.
