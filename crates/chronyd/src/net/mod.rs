@@ -259,6 +259,10 @@ impl SocketTable {
         // All but the options that decide who may talk to us are best effort.
         if is_server {
             let _ = socket.set_broadcast();
+            if family == Family::V4 {
+                // Packets are 1140 bytes at most, and many clients are served from one socket.
+                let _ = socket.set_never_fragment();
+            }
         }
         let device = if is_server {
             &self.config.device

@@ -166,6 +166,23 @@ impl Socket {
         }
     }
 
+    /// Never splits IPv4 datagrams into fragments, whatever is claimed about the path: they leave
+    /// with "don't fragment" set if they fit the interface and are refused otherwise.
+    ///
+    /// Fragments can be forged into what is received, and the identifications that they need cost
+    /// a search in a large table for every datagram.
+    ///
+    /// # Errors
+    /// Not an IPv4 socket.
+    pub fn set_never_fragment(&self) -> io::Result<()> {
+        set_int(
+            self.as_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_MTU_DISCOVER,
+            libc::IP_PMTUDISC_PROBE,
+        )
+    }
+
     /// Makes messages in the error queue wake `poll` as exceptional events.
     ///
     /// # Errors

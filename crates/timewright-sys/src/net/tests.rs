@@ -263,6 +263,19 @@ fn unix_datagrams_name_their_sender() {
 }
 
 #[test]
+fn what_fits_the_interface_is_sent_without_fragments() {
+    let (receiver, address) = bound(Family::V4, V4);
+    let sender = Socket::udp(Family::V4).unwrap();
+    sender.set_never_fragment().unwrap();
+    sender.connect(address).unwrap();
+    assert_eq!(sender.send(&[1; PAYLOAD_MAX]).unwrap(), PAYLOAD_MAX);
+    wait_input(&receiver);
+    assert_eq!(Batch::new().receive(&receiver).unwrap(), 1);
+    // The loopback interface takes 65536 bytes with headers.
+    assert!(sender.send(&[1; 65_535]).is_err());
+}
+
+#[test]
 fn options_of_a_server_socket() {
     let socket = Socket::udp(Family::V6).unwrap();
     socket.set_reuse_address().unwrap();
