@@ -31,20 +31,10 @@ pub enum Timer {
     SavedResponse(SourceId),
     /// A broadcast destination's next packet, by its index in the configuration.
     Broadcast(u32),
-    /// The slew in progress needs a new plan.
-    Slew,
-    /// A leap second begins.
-    Leap,
-    /// A leap second is over.
-    LeapEnd,
-    /// The next fallback drift becomes active.
-    FallbackDrift,
     /// The next attempt to resolve names.
     Resolve,
     /// The pause after `initstepslew` ended.
     InitStepEnd,
-    /// The next reading of the temperature sensor.
-    Temperature,
     /// The end of the run asked for with `-t`.
     Exit,
 }
@@ -191,10 +181,10 @@ mod tests {
     #[test]
     fn arming_again_moves_the_timer() {
         let mut timers = Timers::new();
-        timers.arm(Timer::Slew, at(1.0));
-        timers.arm(Timer::Slew, at(2.0));
+        timers.arm(Timer::Resolve, at(1.0));
+        timers.arm(Timer::Resolve, at(2.0));
         assert_eq!(timers.pop_due(at(1.5)), None);
-        assert_eq!(timers.pop_due(at(2.0)), Some(Timer::Slew));
+        assert_eq!(timers.pop_due(at(2.0)), Some(Timer::Resolve));
         assert_eq!(timers.next(), None);
     }
 
