@@ -3,7 +3,7 @@
 use crate::ids::SourceId;
 use crate::select::Selector;
 use crate::source::SourceQueries;
-use crate::stats::{DelayTestData, SourceStats};
+use crate::stats::{DelayTestData, PollQuestion, SourceStats};
 use timewright_time::{Cooked, FreqRatio, Seconds, Timestamp};
 
 impl SourceQueries for Selector {
@@ -28,8 +28,9 @@ impl SourceQueries for Selector {
         self.stats(id)?.delay_test_data(at)
     }
 
-    fn sample_count(&self, id: SourceId) -> usize {
-        self.stats(id).map_or(0, SourceStats::len)
+    fn poll_score(&self, id: SourceId, question: &PollQuestion) -> f64 {
+        self.stats(id)
+            .map_or(0.0, |stats| stats.poll_score(question))
     }
 
     fn jitter_asymmetry(&self, id: SourceId) -> f64 {

@@ -4,7 +4,7 @@ use crate::ids::{SourceId, Tickets};
 use crate::output::OutputQueue;
 use crate::rng::{self, Rng};
 use crate::source::{Sockets, SourceAddress, SourceConfig};
-use crate::stats::{DelayTestData, Sample};
+use crate::stats::{DelayTestData, PollQuestion, Sample};
 use crate::timers::Timers;
 use std::collections::VecDeque;
 use timewright_time::{Cooked, FreqRatio, Now, NtpTimestamp, Raw, Seconds, Timestamp};
@@ -31,8 +31,8 @@ pub trait SourceQueries {
     fn min_delay(&self, id: SourceId) -> Seconds;
     /// For tests B and C; `None` with fewer than 6 samples.
     fn delay_test_data(&self, id: SourceId, at: Timestamp<Cooked>) -> Option<DelayTestData>;
-    /// Number of samples kept.
-    fn sample_count(&self, id: SourceId) -> usize;
+    /// How the newest sample moves the score of the poll interval.
+    fn poll_score(&self, id: SourceId, question: &PollQuestion) -> f64;
     /// Asymmetry of the jitter, -0.5..=0.5.
     fn jitter_asymmetry(&self, id: SourceId) -> f64;
     /// Whether this is the source the clock follows.

@@ -1,6 +1,6 @@
 //! Poll adaptation (`ntp-engine.md` 3.5): a score that, when full, moves the poll interval.
-
-use timewright_time::Seconds;
+//!
+//! How a sample moves the score is for the estimator to say ([`crate::stats::Estimator`]).
 
 /// The current poll interval between its limits, and how close it is to changing.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,22 +63,6 @@ impl Poll {
         self.current = self.min;
         changed
     }
-}
-
-/// How a new sample moves the score: down with an error larger than its uncertainty, else towards
-/// the target number of samples.
-///
-/// `error` is the offset the sample showed against the prediction, `distance` its dispersion plus
-/// half its delay, `samples` the number of samples kept afterwards.
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "at most 64 samples")]
-pub fn sample_adjustment(error: Seconds, distance: Seconds, samples: usize, target: i32) -> f64 {
-    if error.0 > distance.0 {
-        return -(error / distance).log2();
-    }
-    let (samples, target) = (samples as f64, f64::from(target));
-    let by = (samples / target - 1.0) / target;
-    if samples < target { 2.0 * by } else { by }
 }
 
 #[cfg(test)]
@@ -147,20 +131,6 @@ mod tests {
                 score: 0.0
             }
         );
-    }
-
-    #[test]
-    fn samples_pull_towards_the_target() {
-        for (error, distance, samples, want) in [
-            (4.0, 1.0, 8, -2.0),
-            (1.0, 1.0, 8, 0.0),
-            (0.0, 1.0, 16, 0.125),
-            (0.0, 1.0, 4, -0.125),
-            (0.0, 1.0, 0, -0.25),
-        ] {
-            let got = sample_adjustment(Seconds(error), Seconds(distance), samples, 8);
-            assert!((got - want).abs() < 1e-12, "{error} {samples}: {got}");
-        }
     }
 
     proptest! {

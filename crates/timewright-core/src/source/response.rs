@@ -8,9 +8,8 @@ use crate::source::measure::{
     Inputs, Kind, LocalStamp, MAX_MONO_DOFFSET, MAX_ROOT_DISTANCE, Measurement, Tests, test_a,
     test_b, test_c,
 };
-use crate::source::poll::sample_adjustment;
 use crate::source::record::MeasurementRecord;
-use crate::stats::Sample;
+use crate::stats::{PollQuestion, Sample};
 use crate::timers::Timer;
 use std::net::IpAddr;
 use timewright_time::{
@@ -472,8 +471,15 @@ impl Association {
 
     /// After a sample was accumulated; returns how the score was moved.
     pub(crate) fn adjust_for_sample(&mut self, passed: &Passed, env: &Env<'_>) -> f64 {
-        let count = env.stats.sample_count(self.id);
-        let by = sample_adjustment(passed.error, passed.distance, count, self.config.polltarget);
+        let question = PollQuestion {
+            error: passed.error,
+            distance: passed.distance,
+            target: self.config.polltarget,
+            poll: self.poll.current,
+            limits: (self.poll.min, self.poll.max),
+            score: self.poll.score,
+        };
+        let by = env.stats.poll_score(self.id, &question);
         self.adjust_poll(by, env);
         by
     }

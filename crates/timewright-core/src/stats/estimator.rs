@@ -1,5 +1,10 @@
 //! From a history of samples to an estimate: the interface, and the regression behind it.
 //!
+//! Everything that depends on *how* samples become an estimate is behind [`Estimator`]: offset and
+//! frequency with their uncertainties, the numbers reports show, how often to poll, what a dump
+//! file keeps, and what a change of the clock does to all that. [`for_config`] is the one place
+//! that chooses among implementations; associations, selection and reference know none of them.
+//!
 //! The regression (`discipline.md` 5.5, 5.6) weighs samples by their distance, corrects for an
 //! asymmetric network path and fits a line to as many of the newest samples as one line
 //! describes.
@@ -52,6 +57,9 @@ pub struct Estimate {
     pub skew: FreqRatio,
     /// Standard deviation of the samples.
     pub std_dev: Seconds,
+    /// How many of the newest samples the estimate rests on, or is worth: the number reports show,
+    /// at most that of the history.
+    pub samples: usize,
     /// Runs of residuals of equal sign.
     pub runs: usize,
     /// Estimated or configured asymmetry of the delay, -0.5..=0.5.
@@ -69,6 +77,7 @@ impl Estimate {
         freq_sd: WORST_FREQ,
         skew: WORST_FREQ,
         std_dev: WORST_STD_DEV,
+        samples: 0,
         runs: 0,
         asymmetry: 0.0,
     };
@@ -97,29 +106,83 @@ pub struct Update {
     pub stress: f64,
 }
 
+/// What the poll adaptation asks after each sample (`ntp-engine.md` 3.5).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PollQuestion {
+    /// How far the sample was from what had been expected of it, at least 0.
+    pub error: Seconds,
+    /// How far it may have been: its dispersion and half its delay.
+    pub distance: Seconds,
+    /// How many samples are aimed at, at least 1 (`polltarget`).
+    pub target: i32,
+    /// The current interval, log2 seconds.
+    pub poll: i32,
+    /// The shortest and the longest interval allowed.
+    pub limits: (i32, i32),
+    /// How close the interval is to changing: it grows at 1 and shrinks below 0.
+    pub score: f64,
+}
+
 /// Turns a history of samples into an estimate.
+///
+/// The samples themselves are kept in the [`History`]: times, offsets, round trips and error
+/// bounds, moved along with every change of the clock and limited to `maxsamples`. The estimator
+/// keeps what it makes of them. While there are no samples it is told of no changes.
 pub trait Estimator: fmt::Debug {
-    /// Takes in the history after its newest sample was added, or after it was loaded whole.
-    /// `None` if it allows no estimate.
+    /// Takes in the newest sample, which was just added to the history. `None` if there can be no
+    /// estimate yet.
     fn update(&mut self, history: &History) -> Option<Update>;
+
+    /// Takes in a whole history from a dump file, with the number [`Estimator::memory`] had given
+    /// for it; called after [`Estimator::reset`].
+    fn load(&mut self, history: &History, memory: i32) -> Option<Update>;
+
+    /// The number a dump file keeps besides the samples.
+    fn memory(&self) -> i32;
 
     /// What is known now.
     fn estimate(&self) -> &Estimate;
 
-    /// Follows a change of the clock.
+    /// How a new sample, already taken in, moves the score of the poll interval; whole numbers in
+    /// the score move the interval.
+    fn poll_score(&self, question: &PollQuestion) -> f64;
+
+    /// Follows a change of the clock at `when`, which the history has followed already.
     fn slew(&mut self, when: Timestamp<Cooked>, dfreq: FreqRatio, doffset: Seconds);
 
-    /// Adds `by` to the estimated offset.
+    /// Adds `by` to the estimated offset, as was done to the samples.
     fn correct_offset(&mut self, by: Seconds);
+
+    /// The clock became less certain by `by`. It was added to the dispersions of the samples,
+    /// which is enough for estimators that weigh them anew with each update.
+    fn add_dispersion(&mut self, by: Seconds) {
+        let _ = by;
+    }
 
     /// Back to knowing nothing.
     fn reset(&mut self);
+}
 
-    /// The state a dump file keeps: the run of large asymmetries of one sign.
-    fn asymmetry_run(&self) -> i32;
+/// The estimator for a source: here and nowhere else one is chosen.
+#[must_use]
+pub(super) fn for_config(config: &StatsConfig) -> Box<dyn Estimator> {
+    Box::new(RegressionEstimator::new(*config))
+}
 
-    /// Takes that state over after [`Estimator::reset`].
-    fn restore(&mut self, asymmetry_run: i32);
+/// The regression's rule for polls: down with an error larger than its uncertainty, else towards
+/// the target number of samples.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "at most 64 samples")]
+pub(crate) fn score_by_samples(question: &PollQuestion, samples: usize) -> f64 {
+    let PollQuestion {
+        error, distance, ..
+    } = *question;
+    if error.0 > distance.0 {
+        return -(error / distance).log2();
+    }
+    let (samples, target) = (samples as f64, f64::from(question.target));
+    let by = (samples / target - 1.0) / target;
+    if samples < target { 2.0 * by } else { by }
 }
 
 /// Weighted linear regression over an adaptive number of samples.
@@ -236,6 +299,7 @@ impl Estimator for RegressionEstimator {
                 time: newest_time,
                 offset: Seconds(newest.map_or(0.0, |s| s.offset)),
                 freq: estimate.freq,
+                samples: history.len(),
                 asymmetry: estimate.asymmetry,
                 ..Estimate::UNKNOWN
             };
@@ -252,6 +316,7 @@ impl Estimator for RegressionEstimator {
             freq_sd: FreqRatio(slope_sd.clamp(MIN_SKEW, MAX_SKEW)),
             skew: FreqRatio((slope_sd * student_t(fit.dof)).clamp(MIN_SKEW, MAX_SKEW)),
             std_dev: Seconds(fit.line.variance.sqrt().max(MIN_STD_DEV_S)),
+            samples: history.len() - fit.start,
             runs: fit.runs,
             asymmetry: estimate.asymmetry,
         };
@@ -261,8 +326,22 @@ impl Estimator for RegressionEstimator {
         })
     }
 
+    fn load(&mut self, history: &History, memory: i32) -> Option<Update> {
+        self.asymmetry_run = memory.clamp(-MAX_ASYMMETRY_RUN, MAX_ASYMMETRY_RUN);
+        self.update(history)
+    }
+
+    /// The run of large asymmetries of one sign.
+    fn memory(&self) -> i32 {
+        self.asymmetry_run
+    }
+
     fn estimate(&self) -> &Estimate {
         &self.estimate
+    }
+
+    fn poll_score(&self, question: &PollQuestion) -> f64 {
+        score_by_samples(question, self.estimate.samples)
     }
 
     fn slew(&mut self, when: Timestamp<Cooked>, dfreq: FreqRatio, doffset: Seconds) {
@@ -277,12 +356,31 @@ impl Estimator for RegressionEstimator {
         self.estimate = Estimate::UNKNOWN;
         self.asymmetry_run = 0;
     }
+}
 
-    fn asymmetry_run(&self) -> i32 {
-        self.asymmetry_run
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn restore(&mut self, asymmetry_run: i32) {
-        self.asymmetry_run = asymmetry_run.clamp(-MAX_ASYMMETRY_RUN, MAX_ASYMMETRY_RUN);
+    #[test]
+    fn samples_pull_towards_the_target() {
+        for (error, distance, samples, want) in [
+            (4.0, 1.0, 8, -2.0),
+            (1.0, 1.0, 8, 0.0),
+            (0.0, 1.0, 16, 0.125),
+            (0.0, 1.0, 4, -0.125),
+            (0.0, 1.0, 0, -0.25),
+        ] {
+            let question = PollQuestion {
+                error: Seconds(error),
+                distance: Seconds(distance),
+                target: 8,
+                poll: 6,
+                limits: (6, 10),
+                score: 0.0,
+            };
+            let got = score_by_samples(&question, samples);
+            assert!((got - want).abs() < 1e-12, "{error} {samples}: {got}");
+        }
     }
 }

@@ -103,12 +103,6 @@ impl History {
         self.samples.last()
     }
 
-    /// The oldest current sample.
-    #[must_use]
-    pub fn oldest(&self) -> Option<&Stored> {
-        self.current().first()
-    }
-
     /// Smallest peer delay of older and current samples.
     #[must_use]
     pub fn min_delay(&self) -> Option<Seconds> {

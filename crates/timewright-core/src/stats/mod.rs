@@ -22,7 +22,7 @@ pub mod regression;
 pub mod source_stats;
 pub mod tables;
 
-pub use estimator::{Estimate, Estimator};
+pub use estimator::{Estimate, Estimator, PollQuestion};
 pub use filter::{FilterConfig, SampleFilter};
 pub use history::History;
 pub use quantile::{QuantileConfig, Quantiles};

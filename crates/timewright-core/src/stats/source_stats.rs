@@ -1,7 +1,7 @@
 //! Everything the engine asks about the samples of one source (`discipline.md` 5).
 
 use super::Sample;
-use super::estimator::{Estimate, Estimator, RegressionEstimator, WORST_FREQ};
+use super::estimator::{Estimate, Estimator, PollQuestion, Update, WORST_FREQ, for_config};
 use super::history::{History, MAX_SAMPLES, Stored};
 use std::fmt;
 use timewright_time::text::{Exp, Fixed, Utc};
@@ -220,13 +220,13 @@ pub struct SourceStats {
 }
 
 impl SourceStats {
-    /// Without samples, with the regression as estimator.
+    /// Without samples.
     #[must_use]
     pub fn new(config: StatsConfig) -> Self {
-        Self::with_estimator(config, Box::new(RegressionEstimator::new(config)))
+        Self::with_estimator(config, for_config(&config))
     }
 
-    /// Without samples, with another estimator.
+    /// Without samples, with this estimator.
     #[must_use]
     pub fn with_estimator(config: StatsConfig, estimator: Box<dyn Estimator>) -> Self {
         Self {
@@ -259,9 +259,10 @@ impl SourceStats {
             stored.peer_delay = 2.0 * min_delay - stored.peer_delay;
         }
         self.history.push(stored);
+        let update = self.estimator.update(&self.history);
         Accumulated {
             history_discarded,
-            statistics: self.update(),
+            statistics: self.follow(update),
         }
     }
 
@@ -293,6 +294,13 @@ impl SourceStats {
     /// Adds `by` to the dispersions of the samples: the local clock became less certain.
     pub fn add_dispersion(&mut self, by: Seconds) {
         self.history.add_dispersion(by);
+        self.estimator.add_dispersion(by);
+    }
+
+    /// How the newest sample moves the score of the poll interval.
+    #[must_use]
+    pub fn poll_score(&self, question: &PollQuestion) -> f64 {
+        self.estimator.poll_score(question)
     }
 
     /// Number of samples, 0..=64.
@@ -383,7 +391,7 @@ impl SourceStats {
         now: Timestamp<Cooked>,
         max_jitter: Seconds,
     ) -> Option<SelectionData> {
-        let (oldest, newest) = (self.history.oldest()?, self.history.newest()?);
+        let (oldest, newest) = (self.oldest_used()?, self.history.newest()?);
         let best = self.best_sample()?;
         let estimate = self.estimate();
         let elapsed = (now - best.time).abs();
@@ -441,7 +449,7 @@ impl SourceStats {
     pub fn report(&self, now: Timestamp<Cooked>) -> SourceStatsReport {
         let e = self.estimate();
         let mut report = SourceStatsReport {
-            samples: self.len(),
+            samples: e.samples,
             runs: e.runs,
             span: Seconds::ZERO,
             std_dev: e.std_dev,
@@ -451,7 +459,7 @@ impl SourceStats {
             offset_error: Seconds::ZERO,
         };
         if let (Some(oldest), Some(newest), Some(best)) = (
-            self.history.oldest(),
+            self.oldest_used(),
             self.history.newest(),
             self.best_sample(),
         ) {
@@ -470,7 +478,7 @@ impl SourceStats {
         if self.is_empty() {
             return None;
         }
-        let mut text = format!("{} {}\n", self.len(), self.estimator.asymmetry_run());
+        let mut text = format!("{} {}\n", self.len(), self.estimator.memory());
         self.history.dump(&mut text);
         Some(text)
     }
@@ -487,10 +495,10 @@ impl SourceStats {
         era_s: i64,
     ) -> Result<Option<Statistics>, BadDump> {
         self.reset();
-        let (history, run) = Self::parse(lines, now, era_s).ok_or(BadDump)?;
+        let (history, memory) = Self::parse(lines, now, era_s).ok_or(BadDump)?;
         self.history = history;
-        self.estimator.restore(run);
-        Ok(self.update())
+        let update = self.estimator.load(&self.history, memory);
+        Ok(self.follow(update))
     }
 
     fn parse<'a>(
@@ -500,18 +508,24 @@ impl SourceStats {
     ) -> Option<(History, i32)> {
         let mut head = lines.next()?.split_ascii_whitespace();
         let count = head.next()?.parse().ok()?;
-        let run = head.next()?.parse().ok()?;
-        Some((History::load(count, lines, now, era_s)?, run))
+        let memory = head.next()?.parse().ok()?;
+        Some((History::load(count, lines, now, era_s)?, memory))
     }
 
     fn best_sample(&self) -> Option<&Stored> {
         self.history.current().get(self.best)
     }
 
-    /// Updates the estimate, drops what it no longer rests on, and finds the best sample.
-    fn update(&mut self) -> Option<Statistics> {
+    /// The oldest of the samples the estimate rests on.
+    fn oldest_used(&self) -> Option<&Stored> {
+        let current = self.history.current();
+        current.get(current.len().saturating_sub(self.estimate().samples.max(1)))
+    }
+
+    /// Follows an update of the estimate: drops what it no longer rests on, and finds the best
+    /// sample.
+    fn follow(&mut self, update: Option<Update>) -> Option<Statistics> {
         let samples = self.history.len();
-        let update = self.estimator.update(&self.history);
         if let Some(update) = update {
             self.history.drop_oldest(update.obsolete);
         }

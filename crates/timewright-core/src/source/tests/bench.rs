@@ -8,7 +8,8 @@ use crate::rng::Rng;
 use crate::source::env::{CookedClock, Env, OurReference, Params, SourceQueries, StatsAction};
 use crate::source::{AddError, Added, NewSource, Origin, SourceKind, SourceTable};
 use crate::source::{Association, Dispatch, SocketPolicy, Sockets, SourceConfig};
-use crate::stats::{DelayTestData, Sample};
+use crate::stats::estimator::score_by_samples;
+use crate::stats::{DelayTestData, PollQuestion, Sample};
 use crate::timers::{Timer, Timers};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -83,8 +84,9 @@ impl SourceQueries for TestStats {
     fn delay_test_data(&self, _: SourceId, _: Timestamp<Cooked>) -> Option<DelayTestData> {
         self.delay_data
     }
-    fn sample_count(&self, id: SourceId) -> usize {
-        self.told.get(&id).map_or(0, |t| t.samples.len().min(64))
+    fn poll_score(&self, id: SourceId, question: &PollQuestion) -> f64 {
+        let samples = self.told.get(&id).map_or(0, |t| t.samples.len().min(64));
+        score_by_samples(question, samples)
     }
     fn jitter_asymmetry(&self, _: SourceId) -> f64 {
         0.0

@@ -56,7 +56,7 @@ fn check_state(stats: &SourceStats, want: &Golden, at: &str) {
         assert_eq!(got, want.count(key), "{at}: {key}");
     }
     assert_eq!(
-        stats.estimator.asymmetry_run(),
+        stats.estimator.memory(),
         want.int::<i32>("asym_run"),
         "{at}"
     );
@@ -217,6 +217,7 @@ fn the_statistics_line_has_the_columns_of_its_header() {
                 freq_sd: FreqRatio(1e-9),
                 skew: FreqRatio(3.25e-7),
                 std_dev: Seconds(1.2e-4),
+                samples: 22,
                 runs: 12,
                 asymmetry: -0.05,
             },
@@ -294,7 +295,7 @@ fn implausible_dumps_are_refused() {
     let mut stats = SourceStats::new(known_path);
     let body = format!("1 5000\n{line}\n");
     assert!(stats.load(&mut body.lines(), at(100.0), ERA_S).is_ok());
-    assert_eq!(stats.estimator.asymmetry_run(), 1000);
+    assert_eq!(stats.estimator.memory(), 1000);
 }
 
 proptest! {
@@ -349,4 +350,149 @@ proptest! {
             prop_assert!(e.valid || stats.len() < 3);
         }
     }
+}
+
+/// Believes the newest sample alone, claims to have used the newest `worth`, and remembers how it
+/// was called.
+#[derive(Debug)]
+struct Newest {
+    worth: usize,
+    estimate: Estimate,
+    calls: std::rc::Rc<std::cell::RefCell<Vec<String>>>,
+}
+
+impl Newest {
+    fn take(&mut self, history: &History, call: &str) -> Option<Update> {
+        let stored = history.newest()?;
+        self.calls
+            .borrow_mut()
+            .push(format!("{call} {}", history.len()));
+        self.estimate = Estimate {
+            valid: true,
+            time: stored.time,
+            offset: Seconds(stored.offset),
+            offset_sd: Seconds(stored.peer_delay / 2.0),
+            freq: FreqRatio(1e-6),
+            skew: FreqRatio(2e-6),
+            std_dev: Seconds(3e-6),
+            samples: self.worth.min(history.len()),
+            runs: 5,
+            ..Estimate::UNKNOWN
+        };
+        Some(Update::default())
+    }
+}
+
+impl Estimator for Newest {
+    fn update(&mut self, history: &History) -> Option<Update> {
+        self.take(history, "update")
+    }
+    fn load(&mut self, history: &History, memory: i32) -> Option<Update> {
+        self.take(history, &format!("load {memory} of"))
+    }
+    fn memory(&self) -> i32 {
+        -17
+    }
+    fn estimate(&self) -> &Estimate {
+        &self.estimate
+    }
+    fn poll_score(&self, question: &PollQuestion) -> f64 {
+        f64::from(question.limits.1 - question.poll) + question.score
+    }
+    fn slew(&mut self, when: Timestamp<Cooked>, dfreq: FreqRatio, doffset: Seconds) {
+        self.calls.borrow_mut().push(format!("slew {}", doffset.0));
+        self.estimate.slew(when, dfreq, doffset);
+    }
+    fn correct_offset(&mut self, by: Seconds) {
+        self.calls.borrow_mut().push(format!("correct {}", by.0));
+        self.estimate.offset += by;
+    }
+    fn add_dispersion(&mut self, by: Seconds) {
+        self.calls.borrow_mut().push(format!("disperse {}", by.0));
+    }
+    fn reset(&mut self) {
+        self.calls.borrow_mut().push("reset".to_owned());
+        self.estimate = Estimate::UNKNOWN;
+    }
+}
+
+/// Everything the engine asks of a source comes from whatever estimator it has.
+#[test]
+fn another_estimator_needs_no_other_code() {
+    let at = |s: f64| Timestamp::from_parts(1_700_000_000, 0) + Seconds(s);
+    let calls = std::rc::Rc::default();
+    let with = |worth| {
+        let estimator = Newest {
+            worth,
+            estimate: Estimate::UNKNOWN,
+            calls: std::rc::Rc::clone(&calls),
+        };
+        SourceStats::with_estimator(StatsConfig::new(0, 0, PRECISION), Box::new(estimator))
+    };
+    let mut stats = with(3);
+    assert_eq!(stats.report(at(0.0)).samples, 0);
+    stats.slew(at(0.0), FreqRatio(0.0), Seconds(1.0));
+    for i in 0..5 {
+        stats.accumulate(Sample {
+            time: at(f64::from(i) * 16.0),
+            offset: Seconds(-1e-3 * f64::from(i)),
+            peer_delay: Seconds(2e-4),
+            ..Sample::default()
+        });
+    }
+    assert_eq!(stats.len(), 5, "nothing is obsolete");
+    let report = stats.report(at(64.0));
+    assert_eq!((report.samples, report.runs), (3, 5));
+    assert_eq!(report.span, Seconds(32.0));
+    assert_eq!(report.offset, Seconds(4e-3));
+    let data = stats.selection_data(at(65.0), Seconds(1.0)).unwrap();
+    assert!(data.ok);
+    assert_eq!(
+        (data.first_ago, data.last_ago),
+        (Seconds(33.0), Seconds(1.0))
+    );
+    assert_eq!(data.std_dev, Seconds(3e-6));
+    let tracking = stats.tracking().unwrap();
+    assert_eq!(
+        (tracking.offset, tracking.offset_sd, tracking.freq),
+        (Seconds(4e-3), Seconds(1e-4), FreqRatio(1e-6))
+    );
+    let question = PollQuestion {
+        error: Seconds(1.0),
+        distance: Seconds(0.0),
+        target: 8,
+        poll: 6,
+        limits: (4, 9),
+        score: 0.25,
+    };
+    assert!((stats.poll_score(&question) - 3.25).abs() < 1e-12);
+    stats.slew(at(70.0), FreqRatio(0.0), Seconds(0.5));
+    stats.correct_offset(Seconds(0.25));
+    stats.add_dispersion(Seconds(0.125));
+    let dump = stats.dump().unwrap();
+    assert!(dump.starts_with("5 -17\n"), "{dump}");
+
+    let mut again = with(64);
+    let mut lines = dump.lines();
+    again.load(&mut lines, at(100.0), ERA_S).unwrap();
+    assert_eq!(again.report(at(64.0)).samples, 5);
+    again.reset();
+    assert_eq!(again.report(at(64.0)).samples, 0);
+    let calls = calls.take();
+    assert_eq!(
+        calls,
+        [
+            "update 1",
+            "update 2",
+            "update 3",
+            "update 4",
+            "update 5",
+            "slew 0.5",
+            "correct 0.25",
+            "disperse 0.125",
+            "reset",
+            "load -17 of 5",
+            "reset"
+        ]
+    );
 }
