@@ -12,6 +12,7 @@ mod command;
 pub mod discipline;
 pub mod engine;
 pub mod event;
+pub mod hwclock;
 pub mod ids;
 pub mod output;
 pub mod reference;

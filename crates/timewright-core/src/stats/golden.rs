@@ -1,6 +1,7 @@
 //! Reading the golden data of the discipline (`tests/data/discipline`): values recorded from the
 //! reference implementation's own routines on stored inputs.
 
+use crate::rng::Rng;
 use serde_json::Value;
 use std::fmt;
 use timewright_time::{Cooked, Timestamp};
@@ -110,11 +111,16 @@ impl Golden {
         self.child(key).0.as_str().unwrap().to_string()
     }
 
+    /// This `[sec, nsec]` pair.
+    #[track_caller]
+    pub(crate) fn as_time<D>(&self) -> Timestamp<D> {
+        Timestamp::from_parts(self.element(0).as_int(), self.element(1).as_int())
+    }
+
     /// A `[sec, nsec]` pair.
     #[track_caller]
     pub(crate) fn time(&self, key: &str) -> Timestamp<Cooked> {
-        let pair = self.child(key);
-        Timestamp::from_parts(pair.element(0).as_int(), pair.element(1).as_int())
+        self.child(key).as_time()
     }
 }
 
@@ -122,6 +128,34 @@ impl fmt::Display for Golden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
         f.write_str(text.get(..200).unwrap_or(&text))
+    }
+}
+
+/// Replays the recorded draws of a case, of 31 bits, as the 32 bits the engine's generator gives.
+pub(crate) struct Recorded(std::vec::IntoIter<f64>);
+
+impl Recorded {
+    #[track_caller]
+    pub(crate) fn new(case: &Golden) -> Self {
+        Self(case.floats("random31").into_iter())
+    }
+
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.0.len() == 0
+    }
+}
+
+impl Rng for Recorded {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0..=u32::MAX"
+    )]
+    fn fill(&mut self, buf: &mut [u8]) {
+        let draw = self.0.next().expect("one draw per estimator and value");
+        let random = draw / f64::from(i32::MAX);
+        let word = (random * f64::from(u32::MAX)).round() as u32;
+        buf.copy_from_slice(&word.to_ne_bytes());
     }
 }
 

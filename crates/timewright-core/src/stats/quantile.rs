@@ -165,25 +165,8 @@ impl Tracker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::golden::{Golden, assert_close};
+    use crate::stats::golden::{Golden, Recorded, assert_close};
     use proptest::prelude::{prop, prop_assert, proptest};
-
-    /// Replays recorded draws of 31 bits as the 32 bits the engine's generator gives.
-    struct Recorded(std::vec::IntoIter<f64>);
-
-    impl Rng for Recorded {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "0..=u32::MAX"
-        )]
-        fn fill(&mut self, buf: &mut [u8]) {
-            let draw = self.0.next().expect("one draw per estimator and value");
-            let random = draw / f64::from(i32::MAX);
-            let word = (random * f64::from(u32::MAX)).round() as u32;
-            buf.copy_from_slice(&word.to_ne_bytes());
-        }
-    }
 
     #[test]
     fn golden_streams_end_in_the_golden_state() {
@@ -199,7 +182,7 @@ mod tests {
             };
             let ks = config.min_k..=config.max_k;
             let mut quantiles = Quantiles::new(config);
-            let mut rng = Recorded(case.floats("random31").into_iter());
+            let mut rng = Recorded::new(&case);
             let early = case.children("early");
             for (i, value) in case.floats("values").into_iter().enumerate() {
                 quantiles.accumulate(value, &mut rng);
@@ -209,7 +192,7 @@ mod tests {
                     }
                 }
             }
-            assert_eq!(rng.0.next(), None, "all draws used");
+            assert!(rng.is_used_up(), "all draws used");
             for (k, want) in ks.zip(case.floats("quantiles")) {
                 assert_close(quantiles.quantile(k).unwrap(), want, 0.0, "quantile");
             }
