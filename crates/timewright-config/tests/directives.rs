@@ -17,7 +17,7 @@ use timewright_config::{
 };
 use timewright_time::Seconds;
 
-/// The names of `config.md` 4.9 without those that came after 4.8.
+/// The names of `config.md` 4.9, with those that came after 4.8 and have an effect here.
 const NAMES: &str = "
     acquisitionport allow authselectmode bindacqaddress bindacqdevice bindaddress bindcmdaddress
     bindcmddevice binddevice broadcast clientloglimit clockprecision cmdallow cmddeny cmdport
@@ -25,7 +25,8 @@ const NAMES: &str = "
     dumponexit fallbackdrift generatecommandkey hwclockfile hwtimestamp hwtstimeout include
     initstepslew keyfile leapseclist leapsecmode leapsectz linux_freq_scale linux_hz local lock_all
     log logbanner logchange logdir mailonchange makestep manual maxchange maxclockerror maxdistance
-    maxdrift maxjitter maxntsconnections maxsamples maxslewrate maxupdateskew minsamples minsources
+    maxdrift maxjitter maxntsconnections maxsamples maxslewrate maxstratum maxupdateskew minsamples
+    minsources minstratum
     nocerttimecheck noclientlog nosystemcert ntpsigndsocket ntsaeads ntscachedir ntsdumpdir
     ntsntpserver ntsport ntsprocesses ntsratelimit ntsrefresh ntsrotate ntsservercert ntsserverkey
     ntstrustedcerts opencommands peer pidfile pool port ptpdomain ptpport ratelimit refclock
@@ -131,6 +132,12 @@ const CASES: &[Case] = &[
         c.selection.max_jitter == Seconds(0.5)
     }),
     (&["minsources 2"], |c| c.selection.min_sources == 2),
+    (&["minstratum 3"], |c| {
+        (c.selection.min_stratum, c.selection.max_stratum) == (3, 15)
+    }),
+    (&["maxstratum 5", "maxstratum 2147483647"], |c| {
+        (c.selection.min_stratum, c.selection.max_stratum) == (0, 2_147_483_647)
+    }),
     (&["reselectdist 1e-3"], |c| {
         c.selection.reselect_distance == Seconds(1e-3)
     }),
@@ -466,6 +473,8 @@ fn defaults() {
         (c.selection.max_distance, c.selection.max_jitter),
         (Seconds(3.0), Seconds(1.0))
     );
+    let strata = (c.selection.min_stratum, c.selection.max_stratum);
+    assert_eq!(strata, (0, 15));
     let extra = (c.selection.reselect_distance, c.selection.stratum_weight);
     assert_eq!(extra, (Seconds(1e-4), Seconds(1e-3)));
     assert_eq!((c.clock.precision, c.clock.corr_time_ratio), (None, 3.0));

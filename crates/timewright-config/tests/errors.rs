@@ -28,6 +28,30 @@ fn every_recorded_line_gets_the_recorded_answer() {
     assert!(checked > 400, "only {checked} lines");
 }
 
+/// Directives of the release after 4.8, so without a recorded answer.
+#[test]
+fn newer_directives_have_ranges() {
+    for name in ["minstratum", "maxstratum"] {
+        let range = format!("in {name} directive (min 0, max 2147483647) at line 1 in file t.conf");
+        for (value, want) in [
+            (" 0", "ok".to_owned()),
+            (" 2147483647", "ok".to_owned()),
+            (" -1", format!("Invalid value -1 {range}")),
+            (" 2147483648", format!("Invalid value 2147483648 {range}")),
+            (
+                " x",
+                format!("Could not parse {name} directive at line 1 in file t.conf"),
+            ),
+            (
+                "",
+                format!("Missing arguments for {name} directive at line 1 in file t.conf"),
+            ),
+        ] {
+            assert_eq!(answer(format!("{name}{value}").as_bytes()), want);
+        }
+    }
+}
+
 #[test]
 fn long_lines_are_refused() {
     let too_long = "String too long at line 1 in file t.conf";

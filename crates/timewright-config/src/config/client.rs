@@ -75,8 +75,13 @@ pub struct Selection {
     pub max_distance: Seconds,
     /// `maxjitter`: largest standard deviation.
     pub max_jitter: Seconds,
+    /// `maxstratum`: largest stratum of a selectable source.
+    pub max_stratum: u32,
     /// `minsources`: least number of selectable sources, at least 1.
     pub min_sources: u32,
+    /// `minstratum`: smallest stratum of a selectable source (the directive; the option of the
+    /// same name raises the stratum of one source).
+    pub min_stratum: u32,
     /// `reselectdist`: extra distance of sources that are not selected.
     pub reselect_distance: Seconds,
     /// `stratumweight`: distance per stratum.
@@ -90,7 +95,9 @@ impl Default for Selection {
             combine_limit: 3.0,
             max_distance: Seconds(3.0),
             max_jitter: Seconds(1.0),
+            max_stratum: 15,
             min_sources: 1,
+            min_stratum: 0,
             reselect_distance: Seconds(1e-4),
             stratum_weight: Seconds(1e-3),
         }

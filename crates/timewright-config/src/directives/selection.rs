@@ -26,8 +26,13 @@ rows! { Selection:
         |p, a| { p.config.selection.max_distance = Seconds(a.float()?); Ok(()) };
     "maxjitter" "SECONDS", Arity::Exactly(1), "1.0", "Largest standard deviation of a source.",
         |p, a| { p.config.selection.max_jitter = Seconds(a.float()?); Ok(()) };
+    "maxstratum" "STRATUM", Arity::Exactly(1), "15", "Largest stratum of a source.",
+        |p, a| { p.config.selection.max_stratum = a.int(0, i64::from(i32::MAX))?; Ok(()) };
     "minsources" "COUNT", Arity::Exactly(1), "1", "Least number of selectable sources.",
         |p, a| { p.config.selection.min_sources = a.int(1, i64::from(i32::MAX))?; Ok(()) };
+    "minstratum" "STRATUM", Arity::Exactly(1), "0",
+        "Smallest stratum of a source, not to be confused with the option of sources.",
+        |p, a| { p.config.selection.min_stratum = a.int(0, i64::from(i32::MAX))?; Ok(()) };
     "reselectdist" "SECONDS", Arity::Exactly(1), "1e-4",
         "Distance added to sources that are not selected.",
         |p, a| { p.config.selection.reselect_distance = Seconds(a.float()?); Ok(()) };

@@ -217,6 +217,8 @@ fn select_config(config: &Config) -> SelectConfig {
         reselect_distance: selection.reselect_distance,
         stratum_weight: selection.stratum_weight,
         combine_limit: selection.combine_limit,
+        min_stratum: selection.min_stratum,
+        max_stratum: selection.max_stratum,
         min_sources: usize::try_from(selection.min_sources).unwrap_or(usize::MAX),
         auth_mode: match selection.auth_select_mode {
             config::AuthSelectMode::Require => AuthSelectMode::Require,

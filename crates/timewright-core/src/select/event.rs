@@ -100,6 +100,20 @@ pub enum SelectEvent {
         /// Its name.
         source: String,
     },
+    /// The stratum of a source is too small.
+    StratumBelow {
+        /// Its name.
+        source: String,
+        /// The limit.
+        limit: u32,
+    },
+    /// The stratum of a source is too large.
+    StratumAbove {
+        /// Its name.
+        source: String,
+        /// The limit.
+        limit: u32,
+    },
     /// The root distance of a source is too large.
     Distance {
         /// Its name.
@@ -195,6 +209,12 @@ impl fmt::Display for SelectEvent {
             }
             Self::Selected { source } => write!(f, "Selected source {source}"),
             Self::Falseticker { source } => write!(f, "Detected falseticker {source}"),
+            Self::StratumBelow { source, limit } => {
+                write!(f, "Stratum of {source} below minstratum of {limit}")
+            }
+            Self::StratumAbove { source, limit } => {
+                write!(f, "Stratum of {source} above maxstratum of {limit}")
+            }
             Self::Distance { source, limit } => write!(
                 f,
                 "Root distance of {source} exceeds maxdistance of {} seconds",
@@ -354,7 +374,22 @@ impl<'a> Reporter<'a> {
         }
         let long_bad = source.bad >= BAD_THRESHOLD;
         let name = || source.name.long.clone();
+        let SelectConfig {
+            min_stratum,
+            max_stratum,
+            ..
+        } = self.config;
         let event = match status {
+            Status::BadStratum if long_bad && u32::from(source.stratum) < min_stratum => {
+                SelectEvent::StratumBelow {
+                    source: name(),
+                    limit: min_stratum,
+                }
+            }
+            Status::BadStratum if long_bad => SelectEvent::StratumAbove {
+                source: name(),
+                limit: max_stratum,
+            },
             Status::BadDistance if long_bad => SelectEvent::Distance {
                 source: name(),
                 limit: self.config.max_distance,

@@ -52,6 +52,10 @@ pub struct SelectConfig {
     pub stratum_weight: Seconds,
     /// Sources this much farther than the selected one are not combined (`combinelimit`).
     pub combine_limit: f64,
+    /// Smallest stratum of a selectable source (directive `minstratum`).
+    pub min_stratum: u32,
+    /// Largest stratum of a selectable source (`maxstratum`).
+    pub max_stratum: u32,
     /// Fewest selectable sources to select one (`minsources`).
     pub min_sources: usize,
     /// How authentication changes the options of sources (`authselectmode`).
@@ -72,6 +76,8 @@ impl Default for SelectConfig {
             reselect_distance: Seconds(1e-4),
             stratum_weight: Seconds(1e-3),
             combine_limit: 3.0,
+            min_stratum: 0,
+            max_stratum: 15,
             min_sources: 1,
             auth_mode: AuthSelectMode::Mix,
             max_clock_error: FreqRatio::from_ppm(1.0),

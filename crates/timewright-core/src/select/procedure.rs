@@ -133,6 +133,11 @@ impl Selector {
                 reporter.mark(source, Status::Unsynchronised);
                 continue;
             }
+            let stratum = u32::from(source.stratum);
+            if !(config.min_stratum..=config.max_stratum).contains(&stratum) {
+                reporter.mark(source, Status::BadStratum);
+                continue;
+            }
             let seen = &mut source.seen;
             let extrapolated = seen.last_ago * 2.0 - seen.first_ago;
             if extrapolated > Seconds::ZERO {

@@ -13,6 +13,8 @@ pub enum Status {
     BadStats,
     /// It says itself that it is not synchronised.
     Unsynchronised,
+    /// Its stratum is below `minstratum` or above `maxstratum`.
+    BadStratum,
     /// Its root distance is too large.
     BadDistance,
     /// Its samples scatter too much.
@@ -52,6 +54,7 @@ impl Status {
             Self::NoSelect => 'N',
             Self::BadStats => 'M',
             Self::Unsynchronised => 's',
+            Self::BadStratum => 'r',
             Self::BadDistance => 'd',
             Self::Jittery => '~',
             Self::WaitsStats => 'w',
@@ -88,6 +91,9 @@ impl Status {
 
     /// Whether a source that is updated with this status may have to be replaced.
     pub(super) const fn is_bad(self) -> bool {
-        matches!(self, Self::Falseticker | Self::BadDistance | Self::Jittery)
+        matches!(
+            self,
+            Self::Falseticker | Self::BadStratum | Self::BadDistance | Self::Jittery
+        )
     }
 }

@@ -230,6 +230,76 @@ fn a_source_that_is_bad_four_times_is_reported_and_may_be_replaced() {
 }
 
 #[test]
+fn a_stratum_out_of_range_is_reported_after_four_updates() {
+    let limits = SelectConfig {
+        min_stratum: 3,
+        max_stratum: 5,
+        ..defaults()
+    };
+    let name = "10.0.0.1 (ntp0.test)";
+    for (stratum, letter, message) in [
+        (2, "r", format!("Stratum of {name} below minstratum of 3")),
+        (3, "*", format!("Selected source {name}")),
+        (5, "*", format!("Selected source {name}")),
+        (6, "r", format!("Stratum of {name} above maxstratum of 5")),
+    ] {
+        let mut bench = Bench::with(limits, &[NTP]);
+        // Eight polls without a selectable source are reported too, but not here.
+        for round in 0..7 {
+            bench.wait(16.0);
+            let Bench { selector, cx, out } = &mut bench;
+            let id = SourceId(0);
+            selector.update_reachability(id, true, cx, out);
+            selector.update_status(id, stratum, Leap::Normal, false, out);
+            selector.accumulate(id, steady_sample(cx.now), false, out);
+            selector.select(cx, Some(id), out);
+            let replace = bench.out.contains(&SelectAction::BadSource(id));
+            assert_eq!(replace, letter == "r" && round >= 5, "{stratum} {round}");
+            let reported = if letter == "r" { 5 } else { 2 };
+            let want: &[String] = if round == reported {
+                std::slice::from_ref(&message)
+            } else {
+                &[]
+            };
+            assert_eq!(bench.messages(), want, "{stratum} {round}");
+        }
+        assert_eq!(bench.letters(), letter, "{stratum}");
+    }
+}
+
+/// A good sample of a right clock.
+fn steady_sample(time: Timestamp<Cooked>) -> Sample {
+    Sample {
+        time,
+        offset: Seconds::ZERO,
+        peer_delay: Seconds(1e-3),
+        peer_dispersion: Seconds(1e-7),
+        root_delay: Seconds(1e-3),
+        root_dispersion: Seconds(1e-4),
+    }
+}
+
+#[test]
+fn stratum_limits_hold_for_reference_clocks_and_do_not_stop_the_others() {
+    let limits = SelectConfig {
+        min_stratum: 2,
+        ..defaults()
+    };
+    let mut bench = Bench::with(limits, &[REFCLOCK, NTP]);
+    for _ in 0..4 {
+        bench.wait(16.0);
+        for (id, stratum) in [(SourceId(0), 0), (SourceId(1), 2)] {
+            let Bench { selector, cx, out } = &mut bench;
+            selector.update_reachability(id, true, cx, out);
+            selector.update_status(id, stratum, Leap::Normal, false, out);
+            selector.accumulate(id, steady_sample(cx.now), false, out);
+            selector.select(cx, Some(id), out);
+        }
+    }
+    assert_eq!(bench.letters(), "r*");
+}
+
+#[test]
 fn unsynchronised_sources_are_not_selectable() {
     let mut bench = Bench::with(defaults(), &[NTP]);
     bench.rounds(3, &[0.0]);
@@ -631,6 +701,7 @@ fn letters_and_states_of_reports() {
         (Status::NoSelect, 'N', SourceState::NonSelectable),
         (Status::BadStats, 'M', SourceState::NonSelectable),
         (Status::Unsynchronised, 's', SourceState::NonSelectable),
+        (Status::BadStratum, 'r', SourceState::NonSelectable),
         (Status::BadDistance, 'd', SourceState::NonSelectable),
         (Status::Jittery, '~', SourceState::Jittery),
         (Status::WaitsStats, 'w', SourceState::NonSelectable),
