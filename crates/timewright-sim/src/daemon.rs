@@ -243,11 +243,6 @@ impl Daemon {
         None
     }
 
-    /// When it wants to do something next.
-    pub(crate) fn deadline(&self) -> Option<timewright_time::MonoTime> {
-        self.engine.next_deadline()
-    }
-
     /// What the clock is thought to be.
     pub(crate) fn estimate(&self, now: Now) -> timewright_core::engine::Estimate {
         self.engine.estimate(now)

@@ -2,6 +2,7 @@
 
 use crate::clock::{from_ns, to_ns};
 use crate::link::Link;
+use crate::queue::{QueueState, SharedQueue};
 use crate::random::SimRng;
 use crate::world::{Action, NodeId};
 use std::collections::BTreeMap;
@@ -61,8 +62,24 @@ pub(crate) enum Event {
 
 struct Path {
     link: Link,
+    /// Packets so far.
     sent: u64,
+    /// Index of the queue it shares with others.
+    queue: Option<usize>,
 }
+
+impl Path {
+    const fn new(link: Link) -> Self {
+        Self {
+            link,
+            sent: 0,
+            queue: None,
+        }
+    }
+}
+
+/// Streams of random numbers from here on are those of shared queues; hosts have two each.
+const QUEUE_STREAMS: u64 = 1 << 32;
 
 /// Paths, names, packets under way and everything else that is due.
 pub(crate) struct Network {
@@ -74,8 +91,10 @@ pub(crate) struct Network {
     owners: BTreeMap<IpAddr, NodeId>,
     names: BTreeMap<String, Lookup>,
     paths: BTreeMap<(NodeId, NodeId), Path>,
+    queues: Vec<QueueState>,
     default_link: Link,
     rng: SimRng,
+    keep_packets: bool,
     packets: Vec<Packet>,
 }
 
@@ -90,8 +109,10 @@ impl Network {
             owners: BTreeMap::new(),
             names: BTreeMap::new(),
             paths: BTreeMap::new(),
+            queues: Vec::new(),
             default_link,
             rng: SimRng::new(seed, 0),
+            keep_packets: true,
             packets: Vec::new(),
         }
     }
@@ -114,8 +135,33 @@ impl Network {
     }
 
     pub(crate) fn set_link(&mut self, from: NodeId, to: NodeId, link: Link) {
+        self.path(from, to).link = link;
+    }
+
+    /// Changes the delay of a path and nothing else of it.
+    pub(crate) fn set_delay(&mut self, from: NodeId, to: NodeId, delay_s: f64) {
+        self.path(from, to).link.delay_s = delay_s;
+    }
+
+    /// Sends these paths through a queue of their own.
+    pub(crate) fn share(&mut self, queue: SharedQueue, paths: &[(NodeId, NodeId)]) {
+        let index = self.queues.len();
+        let rng = SimRng::new(self.seed, QUEUE_STREAMS + index as u64);
+        self.queues.push(QueueState::new(queue, self.true_ns, rng));
+        for &(from, to) in paths {
+            self.path(from, to).queue = Some(index);
+        }
+    }
+
+    fn path(&mut self, from: NodeId, to: NodeId) -> &mut Path {
+        let default = self.default_link;
         let path = self.paths.entry((from, to));
-        path.or_insert(Path { link, sent: 0 }).link = link;
+        path.or_insert_with(|| Path::new(default))
+    }
+
+    /// Stops keeping a record of every packet.
+    pub(crate) fn forget_packets(&mut self) {
+        self.keep_packets = false;
     }
 
     pub(crate) fn packets(&self) -> &[Packet] {
@@ -181,28 +227,29 @@ impl Network {
         let at_s = self.elapsed_s();
         let mut copies = 0;
         if let (Some(&a), Some(&b)) = (self.owners.get(&from.ip()), self.owners.get(&to.ip())) {
-            let path = self.paths.entry((a, b)).or_insert(Path {
-                link: self.default_link,
-                sent: 0,
-            });
-            let (link, count) = (path.link, path.sent);
+            let path = self.path(a, b);
+            let (link, count, queue) = (path.link, path.sent, path.queue);
             path.sent += 1;
+            let queue = queue.and_then(|index| self.queues.get_mut(index));
+            let wait_s = queue.map_or(0.0, |queue| queue.wait(self.true_ns));
             for delay in link.deliveries(at_s, count, &mut self.rng) {
                 let mut bytes = payload.to_vec();
                 link.damage(&mut bytes, &mut self.rng);
                 copies += 1;
                 self.schedule(
-                    self.true_ns + to_ns(delay),
+                    self.true_ns + to_ns(delay + wait_s),
                     Event::Deliver { from, to, bytes },
                 );
             }
         }
-        self.packets.push(Packet {
-            at_s,
-            from,
-            to,
-            len: payload.len(),
-            copies,
-        });
+        if self.keep_packets {
+            self.packets.push(Packet {
+                at_s,
+                from,
+                to,
+                len: payload.len(),
+                copies,
+            });
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! One simulated host: its clock, addresses, disk and logs; what outlives the daemon on it.
 
-use crate::clock::{ClockModel, SimClock};
+use crate::clock::SimClock;
+use crate::oscillator::ClockModel;
 use crate::random::SimRng;
 use std::collections::BTreeMap;
 use std::net::IpAddr;

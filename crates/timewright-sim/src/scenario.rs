@@ -1,9 +1,11 @@
 //! Scenarios: hosts with a configuration text each, paths, and what happens to them.
 
-use crate::clock::{ClockModel, to_ns};
+use crate::clock::to_ns;
 use crate::link::Link;
 use crate::network::Lookup;
 use crate::node::{NodeSetup, Stamps};
+use crate::oscillator::ClockModel;
+use crate::queue::SharedQueue;
 use crate::report::Report;
 use crate::world::{Action, NodeId, START_NS, World};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -45,10 +47,13 @@ pub struct Scenario {
     families: Families,
     default_link: Link,
     links: Vec<(String, String, Link)>,
+    queues: Vec<(SharedQueue, Vec<(String, String)>)>,
     names: Vec<(String, NameOf)>,
     actions: Vec<(f64, PendingAction)>,
     start_s: Option<i64>,
     sample_s: Option<f64>,
+    observed: Option<Vec<String>>,
+    forget_packets: bool,
 }
 
 enum NameOf {
@@ -156,6 +161,14 @@ impl Scenario {
         self
     }
 
+    /// Sends these directions (from, to) of paths through one queue besides their own delays.
+    #[must_use]
+    pub fn shared_queue(mut self, queue: SharedQueue, paths: &[(&str, &str)]) -> Self {
+        let owned = |&(a, b): &(&str, &str)| (a.to_owned(), b.to_owned());
+        self.queues.push((queue, paths.iter().map(owned).collect()));
+        self
+    }
+
     /// Makes `name` resolve to all of `hosts`, as a pool does.
     #[must_use]
     pub fn name(mut self, name: &str, hosts: &[&str]) -> Self {
@@ -205,6 +218,22 @@ impl Scenario {
             .at(at_s, move |id| Action::SetLink(id(&d), id(&c), link))
     }
 
+    /// Changes the delay of one direction of a path, and nothing else of it.
+    #[must_use]
+    pub fn delay_at(self, at_s: f64, from: &str, to: &str, delay_s: f64) -> Self {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.at(at_s, move |id| {
+            Action::SetDelay(id(&from), id(&to), Seconds(delay_s))
+        })
+    }
+
+    /// Changes the frequency of a host's oscillator by this much, ppm; positive makes it faster.
+    #[must_use]
+    pub fn frequency_step_at(self, at_s: f64, name: &str, by_ppm: f64) -> Self {
+        let name = name.to_owned();
+        self.at(at_s, move |id| Action::StepFrequency(id(&name), by_ppm))
+    }
+
     /// Ends a host's daemon and starts it again some seconds later.
     #[must_use]
     pub fn restart_at(self, at_s: f64, pause_s: f64, name: &str) -> Self {
@@ -217,6 +246,20 @@ impl Scenario {
     #[must_use]
     pub const fn sample_every(mut self, seconds: f64) -> Self {
         self.sample_s = Some(seconds);
+        self
+    }
+
+    /// Observes the clocks of these hosts only (default: all).
+    #[must_use]
+    pub fn observe_only(mut self, names: &[&str]) -> Self {
+        self.observed = Some(names.iter().map(|&n| n.to_owned()).collect());
+        self
+    }
+
+    /// Keeps no record of packets, for long runs of many hosts.
+    #[must_use]
+    pub const fn forget_packets(mut self) -> Self {
+        self.forget_packets = true;
         self
     }
 
@@ -248,6 +291,17 @@ impl Scenario {
         let find = |name: &str| NodeId(self.index(name));
         for (from, to, link) in &self.links {
             world.set_link(find(from), find(to), *link);
+        }
+        for (queue, paths) in &self.queues {
+            let paths: Vec<_> = paths.iter().map(|(a, b)| (find(a), find(b))).collect();
+            world.share_queue(*queue, &paths);
+        }
+        if let Some(names) = &self.observed {
+            let nodes: Vec<NodeId> = names.iter().map(|name| find(name)).collect();
+            world.observe_only(&nodes);
+        }
+        if self.forget_packets {
+            world.forget_packets();
         }
         for (name, of) in &self.names {
             let lookup = match of {

@@ -6,12 +6,13 @@ use crate::daemon::Daemon;
 use crate::link::Link;
 use crate::network::{Event, Lookup, Network, Packet};
 use crate::node::{Node, NodeSetup};
+use crate::queue::SharedQueue;
 use crate::random::SimRng;
 use crate::seed::Reproduce;
 use std::net::SocketAddr;
 use timewright_control::Request;
 use timewright_core::output::Exit;
-use timewright_time::Seconds;
+use timewright_time::{MonoTime, Seconds};
 
 /// True time at the start unless set otherwise: 2010-01-01 00:00:00 UTC.
 pub const START_NS: i64 = 1_262_304_000 * 1_000_000_000;
@@ -25,8 +26,12 @@ pub struct NodeId(pub usize);
 pub enum Action {
     /// The clock of a host is moved forward by this much from outside (`date -s`).
     StepClock(NodeId, Seconds),
+    /// The frequency of a host's oscillator changes by this much, ppm; positive makes it faster.
+    StepFrequency(NodeId, f64),
     /// The path from one host to another changes.
     SetLink(NodeId, NodeId, Link),
+    /// The path from one host to another has another delay (a change of route), all else stays.
+    SetDelay(NodeId, NodeId, Seconds),
     /// A name means something else from now on.
     SetName(String, Lookup),
     /// A host loses its routes, or has them back.
@@ -76,8 +81,11 @@ struct Host {
     daemon: Option<Box<Daemon>>,
     /// Wake-ups scheduled before this number are void.
     wake_generation: u64,
+    /// When its daemon's wait ends, by its own monotonic clock.
+    wait_end: MonoTime,
     /// True time until which it stands still.
     asleep_ns: i64,
+    observed: bool,
     observations: Vec<Observation>,
 }
 
@@ -121,7 +129,9 @@ impl World {
             node: Node::new(setup, clock, SimRng::new(seed, stream + 1)),
             daemon: None,
             wake_generation: 0,
+            wait_end: MonoTime::from_ns(0),
             asleep_ns: i64::MIN,
+            observed: true,
             observations: Vec::new(),
         });
         id
@@ -135,6 +145,23 @@ impl World {
     /// Sets one direction of a path.
     pub fn set_link(&mut self, from: NodeId, to: NodeId, link: Link) {
         self.net.set_link(from, to, link);
+    }
+
+    /// Sends these directions of paths through one queue besides their own delays.
+    pub fn share_queue(&mut self, queue: SharedQueue, paths: &[(NodeId, NodeId)]) {
+        self.net.share(queue, paths);
+    }
+
+    /// Keeps no record of packets: [`Self::packets`] stays empty. For long runs of many hosts.
+    pub fn forget_packets(&mut self) {
+        self.net.forget_packets();
+    }
+
+    /// Observes these hosts only. For long runs of many hosts.
+    pub fn observe_only(&mut self, nodes: &[NodeId]) {
+        for (index, host) in self.hosts.iter_mut().enumerate() {
+            host.observed = nodes.contains(&NodeId(index));
+        }
     }
 
     /// Schedules an action `at_s` seconds after the start.
@@ -244,14 +271,14 @@ impl World {
         }
     }
 
-    /// When a wait really ends that was thought to be over: its clock stood still meanwhile.
+    /// When a wait really ends that was thought to be over: its clock was slower meanwhile than
+    /// expected, or stood still.
     fn waits_until(&mut self, id: NodeId) -> Option<i64> {
         let host = self.hosts.get_mut(id.0)?;
         let clock = &mut host.node.clock;
         clock.advance(self.net.true_ns);
-        let rest = host.daemon.as_ref()?.deadline()? - clock.read().mono;
-        // Up to a millisecond less is within the resolution of waits.
-        (rest.0 > 1e-3).then(|| clock.true_after(rest))
+        let rest = host.wait_end - clock.read().mono;
+        (rest.0 > 0.0).then(|| clock.true_after(rest))
     }
 
     /// Brings a host's clock to the present, gives its daemon an input, runs what is due and
@@ -283,6 +310,7 @@ impl World {
             node,
             daemon: slot,
             wake_generation,
+            wait_end,
             ..
         }) = self.hosts.get_mut(id.0)
         else {
@@ -297,6 +325,7 @@ impl World {
             *slot = None;
         } else if let Some(wait) = wait {
             let generation = *wake_generation;
+            *wait_end = node.clock.read().mono + wait;
             let at = node.clock.true_after(wait);
             net.schedule(
                 at,
@@ -317,6 +346,13 @@ impl World {
                     host.node.clock.disturb(by);
                 }
             }
+            Action::StepFrequency(id, by_ppm) => {
+                if let Some(host) = self.hosts.get_mut(id.0) {
+                    host.node.clock.advance(self.net.true_ns);
+                    host.node.clock.step_frequency(by_ppm);
+                }
+            }
+            Action::SetDelay(from, to, delay) => self.net.set_delay(from, to, delay.0),
             Action::SetLink(from, to, link) => self.set_link(from, to, link),
             Action::SetName(name, lookup) => self.set_name(&name, lookup),
             Action::SetRouted(id, routed) => {
@@ -369,11 +405,10 @@ impl World {
         let at_s = self.net.elapsed_s();
         let leaps_s = from_ns(self.leaps_ns);
         for host in &mut self.hosts {
-            if host.asleep_ns > self.net.true_ns {
+            if !host.observed || host.asleep_ns > self.net.true_ns {
                 continue;
             }
-            let clock = &mut host.node.clock;
-            clock.advance(self.net.true_ns);
+            let clock = host.node.clock.look(self.net.true_ns);
             let offset_s = clock.offset() - leaps_s;
             let (freq, now) = (clock.frequency_error(), clock.read());
             let mut seen = Observation {

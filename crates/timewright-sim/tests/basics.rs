@@ -4,8 +4,8 @@
 mod common;
 
 use common::{
-    BOUNDS, Bounds, CLOCK, clock, does_not_select, keeps_intervals, logs, one_server, selects,
-    servers,
+    BOUNDS, Bounds, CLOCK, COVERED, clock, does_not_select, keeps_intervals, logs, one_server,
+    selects, servers,
 };
 use timewright_sim::{Action, Families, Link, Scenario, Stamps, seeds};
 use timewright_time::Seconds;
@@ -24,7 +24,7 @@ fn check_all(scenario: &Scenario, count: usize, bounds: Bounds) {
         bounds.check(&report, "c");
         // Honest servers: what is claimed has to hold.
         let seen = report.summary("c", bounds.sync_s.1);
-        assert!(seen.covered > 0.999, "{seen:?}");
+        assert!(seen.covered > COVERED, "{seen:?}");
     }
 }
 

@@ -71,6 +71,7 @@ impl Dice {
             wander: *self.pick(&[0.0, 1e-9, 1e-7]),
             sine_ppm: *self.pick(&[0.0, 1.0]),
             sine_period_s: 3000.0,
+            ..ClockModel::PERFECT
         }
     }
 

@@ -5,7 +5,8 @@
 mod common;
 
 use common::{
-    BOUNDS, CLOCK, clock, does_not_select, logs, one_server, selects, servers, servers_with,
+    BOUNDS, CLOCK, COVERED, clock, does_not_select, logs, one_server, selects, servers,
+    servers_with,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use timewright_core::output::LogFile;
@@ -19,7 +20,7 @@ const LENGTH_S: f64 = 10_000.0;
 fn is_fine_from(report: &Report, host: &str, from_s: f64, max_offset_s: f64) {
     let seen = report.summary(host, from_s);
     assert!(seen.max_offset_s < max_offset_s, "{host}: {seen:?}");
-    assert!(seen.covered > 0.999, "{host}: {seen:?}");
+    assert!(seen.covered > COVERED, "{host}: {seen:?}");
 }
 
 #[test]
@@ -169,7 +170,7 @@ fn drift_and_dumps_survive_a_restart() {
         // The end wrote both again.
         let drift = node.drift_file.as_deref().unwrap();
         let ppm: f64 = drift.split_whitespace().next().unwrap().parse().unwrap();
-        assert!((ppm - 100.0).abs() < 0.2, "{drift}");
+        assert!((ppm - 100.0).abs() < 1.0, "{drift}");
         assert!(
             node.dumps.contains_key("10.0.0.1.dat"),
             "{:?}",
@@ -263,7 +264,7 @@ fn a_server_that_follows_its_client_does_not_loop() {
                 .check(&report, host);
             // What is claimed holds still, hours after.
             let seen = report.summary(host, 210.0);
-            assert!(seen.covered > 0.999, "{host}: {seen:?}");
+            assert!(seen.covered > COVERED, "{host}: {seen:?}");
         }
     }
 }

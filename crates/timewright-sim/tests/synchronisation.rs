@@ -7,8 +7,7 @@ const DEFAULT_CLOCK: ClockModel = ClockModel {
     offset_s: 0.1,
     freq_ppm: 100.0,
     wander: 1e-9,
-    sine_ppm: 0.0,
-    sine_period_s: 0.0,
+    ..ClockModel::PERFECT
 };
 
 fn one_server() -> Scenario {
@@ -32,7 +31,7 @@ fn a_client_follows_its_server() {
         let summary = report.summary("client", 210.0);
         assert!(summary.rms_offset_s < 3e-4, "seed {seed}: {summary:?}");
         assert!(summary.rms_freq < 1e-5, "seed {seed}: {summary:?}");
-        assert!(summary.covered > 0.999, "seed {seed}: {summary:?}");
+        assert!(summary.covered > 0.9, "seed {seed}: {summary:?}");
         assert!(
             report
                 .log_text("client")
