@@ -355,6 +355,9 @@ impl Host {
                     let dumps = BTreeMap::new();
                     self.input(|engine, now, cx| engine.handle_sources_started(now, &dumps, cx));
                 }
+                Output::ReadDevice { id } => {
+                    self.input(|engine, now, cx| engine.handle_device(now, id, None, cx));
+                }
                 Output::CycleLogs | Output::ReadTemperature | Output::Mail { .. } => {}
                 Output::Quit(_) => self.ended = true,
             }

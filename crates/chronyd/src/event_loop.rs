@@ -294,6 +294,9 @@ impl Daemon {
                 }
                 engine.handle_sources_started(now, &found, &mut runtime.context());
             }
+            Feedback::Device(id) => {
+                engine.handle_device(now, id, None, &mut runtime.context());
+            }
             Feedback::Temperature(content) => {
                 engine.handle_temperature(now, content.as_deref(), &mut runtime.context());
             }

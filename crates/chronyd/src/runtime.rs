@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use timewright_config::SourceSpec;
 use timewright_core::engine::{Context, LookupAnswer, Outcome};
-use timewright_core::ids::{SocketKey, Ticket};
+use timewright_core::ids::{DeviceId, SocketKey, Ticket};
 use timewright_core::output::{Exit, FileKind, Output, OutputQueue, SocketRole};
 use timewright_sys::names::Families;
 use timewright_sys::net::{Destination, Family, Outgoing};
@@ -53,6 +53,8 @@ pub(crate) enum Feedback {
     SourcesStarted,
     /// The sensor was read.
     Temperature(Option<String>),
+    /// A reference clock was to be read.
+    Device(DeviceId),
 }
 
 /// The world outside the engine.
@@ -199,6 +201,8 @@ impl Runtime {
                 self.records.cycle();
                 logger.reopen();
             }
+            // No driver is offered to the engine, so none is asked for; the answer is owed anyway.
+            Output::ReadDevice { id } => self.feedback.push_back(Feedback::Device(id)),
             Output::ReadTemperature => {
                 let path = self.paths.temperature.as_ref();
                 let content = path.and_then(|path| std::fs::read_to_string(path).ok());

@@ -49,7 +49,7 @@ pub use keys::{KeyFile, KeySpec, KeyType, Secret};
 pub use local::{LocalSpec, parse_local};
 pub use parser::{INCLUDE_LEVEL_MAX, ParseFailure, ParseOptions, Parsed, parse_file, parse_lines};
 pub use ratelimit::RateLimit;
-pub use refclock::{Driver, RefId, RefclockOptions, RefclockSpec};
+pub use refclock::{Driver, DriverKind, RefId, RefclockOptions, RefclockSpec};
 pub use scan::Cursor;
 pub use source::{
     EffectiveOptions, ExtensionFields, Family, SampleLimits, SelectOptions, SourceError,

@@ -185,6 +185,40 @@ pub enum Driver {
     },
 }
 
+/// Which kind of driver: what a program may or may not know to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DriverKind {
+    /// [`Driver::Pps`].
+    Pps,
+    /// [`Driver::Shm`].
+    Shm,
+    /// [`Driver::Sock`].
+    Sock,
+    /// [`Driver::Phc`].
+    Phc,
+    /// [`Driver::Rtc`].
+    Rtc,
+}
+
+impl DriverKind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [Self::Pps, Self::Shm, Self::Sock, Self::Phc, Self::Rtc];
+}
+
+impl Driver {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> DriverKind {
+        match self {
+            Self::Pps { .. } => DriverKind::Pps,
+            Self::Shm { .. } => DriverKind::Shm,
+            Self::Sock { .. } => DriverKind::Sock,
+            Self::Phc { .. } => DriverKind::Phc,
+            Self::Rtc { .. } => DriverKind::Rtc,
+        }
+    }
+}
+
 /// Option words of a driver, taken out one by one.
 struct DriverWords<'a>(Vec<(&'a str, &'a str)>);
 

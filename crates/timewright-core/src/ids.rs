@@ -11,6 +11,11 @@ pub struct SourceId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketKey(pub u32);
 
+/// A device the driver reads for the engine: a reference clock, by the index of its line in the
+/// configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceId(pub u32);
+
 /// Work the driver was asked to do and whose outcome it owes
 /// ([`crate::output::Output`] variants that carry one).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

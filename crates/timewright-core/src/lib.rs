@@ -15,6 +15,7 @@ pub mod event;
 pub mod hwclock;
 pub mod ids;
 pub mod output;
+pub mod refclock;
 pub mod reference;
 pub mod rng;
 pub mod select;

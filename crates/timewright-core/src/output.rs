@@ -5,7 +5,7 @@
 
 use crate::discipline::MailNotice;
 use crate::event::Event;
-use crate::ids::{SocketKey, Ticket};
+use crate::ids::{DeviceId, SocketKey, Ticket};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use timewright_time::{Raw, Seconds, Timestamp};
@@ -276,6 +276,12 @@ pub enum Output {
     },
     /// Close and reopen all log files.
     CycleLogs,
+    /// Read a reference clock; the answer, of which there must be one even if there is nothing to
+    /// read, goes to `handle_device`.
+    ReadDevice {
+        /// Which.
+        id: DeviceId,
+    },
     /// Read the temperature sensor; the answer goes to `handle_temperature`.
     ReadTemperature,
     /// Send mail (`mailonchange`).

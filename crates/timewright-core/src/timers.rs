@@ -4,7 +4,7 @@
 //! Class timers keep a minimum separation from their neighbours and get a random delay
 //! (`ntp-engine.md` 3.2), so that many sources do not send at the same moment.
 
-use crate::ids::SourceId;
+use crate::ids::{DeviceId, SourceId};
 use crate::rng::{self, Rng};
 use std::collections::BTreeMap;
 use timewright_time::{MonoTime, Seconds};
@@ -31,6 +31,9 @@ pub enum Timer {
     SavedResponse(SourceId),
     /// A broadcast destination's next packet, by its index in the configuration.
     Broadcast(u32),
+    /// The next reading of a reference clock, or the end of a poll interval of one that sends by
+    /// itself.
+    Device(DeviceId),
     /// The next attempt to resolve names.
     Resolve,
     /// The pause after `initstepslew` ended.

@@ -15,7 +15,7 @@ use timewright_control::client::{Answer, Expected, receive};
 use timewright_control::{Command, Request};
 use timewright_core::discipline::jump::Wait;
 use timewright_core::engine::{Boot, Context, Engine, LookupAnswer, Outcome, Served};
-use timewright_core::ids::{SocketKey, Ticket};
+use timewright_core::ids::{DeviceId, SocketKey, Ticket};
 use timewright_core::output::{
     ControlOrigin, Datagram, Exit, Family, FamilyFilter, FileKind, Output, OutputQueue,
     PacketStamp, SocketRole, StampSource, TxStamp,
@@ -49,6 +49,7 @@ enum Feedback {
     Ready,
     SourcesStarted,
     Temperature,
+    Device(DeviceId),
 }
 
 pub(crate) struct Daemon {
@@ -211,6 +212,9 @@ impl Daemon {
                     self.single_input(node, net, |e, now, cx| {
                         e.handle_sources_started(now, &dumps, cx);
                     });
+                }
+                Feedback::Device(id) => {
+                    self.single_input(node, net, |e, now, cx| e.handle_device(now, id, None, cx));
                 }
                 Feedback::Temperature => {
                     self.single_input(node, net, |e, now, cx| e.handle_temperature(now, None, cx));
@@ -383,6 +387,7 @@ impl Daemon {
                 Output::ReloadSources { ticket } | Output::Rekey { ticket } => {
                     self.complete(Some(ticket));
                 }
+                Output::ReadDevice { id } => self.feedback.push_back(Feedback::Device(id)),
                 Output::ReadTemperature => self.feedback.push_back(Feedback::Temperature),
                 // There is nothing to reopen, and nobody to write to.
                 Output::CycleLogs | Output::Mail { .. } => {}

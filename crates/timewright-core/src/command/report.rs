@@ -51,7 +51,13 @@ impl Engine {
             || Address::from(IpAddr::V4(Ipv4Addr::from(report.ref_id))),
             |a| wire_address(a.address()),
         );
-        let poll = association.map_or(0, |a| a.transmit_poll(self.selector.is_reachable(id)));
+        let poll = match association {
+            Some(association) => association.transmit_poll(self.selector.is_reachable(id)),
+            None => {
+                let clock = self.refclocks.by_source(id);
+                clock.map_or(0, |clock| clock.setup().poll)
+            }
+        };
         let mode = match (report.kind, association.is_some_and(|a| a.is_peer())) {
             (SourceKind::Refclock, _) => SourceMode::RefClock,
             (SourceKind::Ntp, true) => SourceMode::Peer,

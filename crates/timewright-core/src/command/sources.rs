@@ -92,6 +92,10 @@ impl Engine {
     }
 
     pub(super) fn modify_offset(&mut self, change: &SourceOffset, cx: &mut Context<'_>) -> Answer {
+        if change.address == Address::Unspecified {
+            return found(self.set_refclock_offset(change.refid, Seconds(change.offset), cx))
+                .into();
+        }
         self.tune(change.address, Tuning::Offset(change.offset), cx)
     }
 
@@ -100,7 +104,14 @@ impl Engine {
         change: &WireSelectOptions,
         cx: &mut Context<'_>,
     ) -> Status {
-        let Some(id) = self.id_of(change.address) else {
+        let id = match change.address {
+            Address::Unspecified => {
+                let clock = self.refclocks.by_ref_id(change.refid);
+                clock.map(|clock| clock.setup().source)
+            }
+            address => self.id_of(address),
+        };
+        let Some(id) = id else {
             return Status::NoSuchSource;
         };
         let mut out = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use timewright_config::SourceSpec;
+use timewright_config::{DriverKind, SourceSpec};
 use timewright_time::Seconds;
 
 /// What the daemon was started for.
@@ -41,6 +41,9 @@ pub struct Boot {
     pub leap_zone: Option<Vec<u8>>,
     /// Content of the `tempcomp` points file.
     pub tempcomp_points: Option<String>,
+    /// Reference clock drivers that can be read. Lines of the configuration with others give no
+    /// source.
+    pub drivers: Vec<DriverKind>,
     /// Addresses of the host names in access rules and `initstepslew`, resolved while the
     /// configuration was read. Names without an address are missing.
     pub hosts: BTreeMap<String, IpAddr>,
@@ -63,6 +66,7 @@ impl Default for Boot {
             leap_list: None,
             leap_zone: None,
             tempcomp_points: None,
+            drivers: Vec::new(),
             hosts: BTreeMap::new(),
             fragments: Vec::new(),
             run_time: None,

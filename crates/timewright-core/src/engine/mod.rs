@@ -17,6 +17,7 @@ mod access;
 mod boot;
 mod broadcast;
 mod queries;
+mod refclocks;
 mod serve;
 mod settle;
 mod setup;
@@ -40,6 +41,7 @@ use crate::ids::{SocketKey, SourceId, Ticket, Tickets};
 use crate::output::{
     ControlOrigin, Datagram, Exit, FileKind, LogFile, Output, OutputQueue, TxStamp,
 };
+use crate::refclock::Refclocks;
 use crate::reference::Reference;
 use crate::rng::Rng;
 use crate::select::{SelectContext, Selector};
@@ -88,7 +90,7 @@ pub struct Estimate {
 /// How much an engine holds, for observers that look for leaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Sources, with and without address.
+    /// Sources: reference clocks, NTP sources with and without address.
     pub sources: usize,
     /// Armed timers.
     pub timers: usize,
@@ -115,6 +117,7 @@ pub struct Engine {
     pub(crate) manual: Manual,
     pub(crate) smoothing: Option<Smoothing>,
     tempcomp: Option<Tempcomp>,
+    pub(crate) refclocks: Refclocks,
     jumps: JumpDetector,
     /// The current wake-up; its raw time follows our own steps.
     wake: Now,
@@ -211,6 +214,7 @@ impl Engine {
             Timer::Broadcast(index) => self.send_broadcast(index, cx),
             Timer::InitStepEnd => self.end_initstepslew(cx),
             Timer::Exit => self.end_run_time(cx),
+            Timer::Device(device) => self.poll_device(device, cx),
             timer => {
                 self.with_table(cx, |table, env| table.handle_timer(timer, env));
             }
@@ -342,7 +346,7 @@ impl Engine {
     #[must_use]
     pub fn load(&self) -> Load {
         Load {
-            sources: self.table.len(),
+            sources: self.table.len() + self.refclocks.len(),
             timers: self.timers.len(),
             owed: self.owed.len(),
         }
@@ -429,8 +433,7 @@ impl Engine {
         }
         let mut files: Vec<(String, Option<String>)> = Vec::new();
         for id in self.selector.ids() {
-            if let Some(ip) = self.table.get(id).and_then(|a| a.address().ip()) {
-                let name = crate::select::dump_file_name(Some(ip), 0);
+            if let Some(name) = self.dump_file_name(id) {
                 files.push((name, self.selector.dump(id)));
             }
         }
@@ -443,6 +446,16 @@ impl Engine {
             });
         }
         last.is_some()
+    }
+
+    /// The name of a source's dump file; NTP sources without address have none.
+    pub(super) fn dump_file_name(&self, id: SourceId) -> Option<String> {
+        let clock = self.refclocks.by_source(id);
+        let (address, ref_id) = match clock {
+            Some(clock) => (None, clock.setup().ref_id),
+            None => (Some(self.table.get(id)?.address().ip()?), 0),
+        };
+        Some(crate::select::dump_file_name(address, ref_id))
     }
 
     fn end_run_time(&mut self, cx: &mut Context<'_>) {

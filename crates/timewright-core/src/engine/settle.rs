@@ -105,7 +105,7 @@ impl Engine {
         self.carry_out_selection(out, cx);
     }
 
-    fn is_leap_close(&self, sample: Option<(Timestamp<Cooked>, Seconds)>) -> bool {
+    pub(super) fn is_leap_close(&self, sample: Option<(Timestamp<Cooked>, Seconds)>) -> bool {
         self.reference.is_leap_close(sample, &self.local, self.wake)
     }
 
@@ -176,7 +176,10 @@ impl Engine {
     fn apply(&mut self, effect: Effect, more: &mut Effects, cx: &mut Context<'_>) {
         match effect {
             Effect::Changed(change) => self.fan_out(&change, more, cx),
-            Effect::Dispersed(by) => self.selector.add_dispersion(by),
+            Effect::Dispersed(by) => {
+                self.selector.add_dispersion(by);
+                self.refclocks.add_dispersion(by);
+            }
             Effect::Smoothing(command) => {
                 let skew = self.reference.skew();
                 let event = self
@@ -227,6 +230,7 @@ impl Engine {
         } else {
             self.selector.slew(change.cooked, dfreq, doffset);
         }
+        self.refclocks.on_clock_change(change);
         self.server.on_clock_change(change, cx.rng);
         let mut dcx = crate::discipline::Cx {
             now: self.wake,

@@ -11,6 +11,7 @@ use crate::discipline::tempcomp::{Curve, Tempcomp};
 use crate::discipline::{Effects, LocalClock, LocalClockConfig};
 use crate::event::Severity;
 use crate::ids::Tickets;
+use crate::refclock::Refclocks;
 use crate::reference::{
     DriftConfig, LeapDatabase, LeapFile, LeapMode, LocalReferenceConfig, MailConfig, MakeStep,
     MaxChange, Mode, Reference, ReferenceConfig,
@@ -91,8 +92,10 @@ impl Engine {
             server,
             smoothing,
             tempcomp,
+            refclocks: Refclocks::default(),
             event_time,
         };
+        engine.add_refclocks(cx);
         engine.apply_effects(effects, cx);
         engine.sockets.open_permanent(cx.out);
         engine.apply_configured_access(cx);

@@ -130,6 +130,7 @@ impl Engine {
     ) {
         self.begin(now);
         self.load_dumps(dumps, cx);
+        self.start_refclocks();
         self.with_table(cx, |table, env| table.start_all(env));
         self.settle(cx);
         self.give_up_without_sources(cx);
@@ -143,10 +144,8 @@ impl Engine {
         let mut out = Vec::new();
         let ids: Vec<_> = self.selector.ids().collect();
         for id in ids {
-            let Some(ip) = self.table.get(id).and_then(|a| a.address().ip()) else {
-                continue;
-            };
-            if let Some(text) = dumps.get(&crate::select::dump_file_name(Some(ip), 0)) {
+            let name = self.dump_file_name(id);
+            if let Some(text) = name.and_then(|name| dumps.get(&name)) {
                 let era_s = self.boot.era_s;
                 self.selector
                     .load_dump(id, text, self.event_time, era_s, &mut out);

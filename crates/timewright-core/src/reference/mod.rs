@@ -30,7 +30,7 @@ pub use leap::LeapMode;
 pub use leapdb::{LeapDatabase, LeapFile, LeapInfo};
 pub use local::{LocalReferenceConfig, ReferenceData};
 pub use timewright_wire::Leap;
-pub use tracking::{ReferenceName, TrackingRecord, TrackingReport};
+pub use tracking::{ReferenceName, TrackingRecord, TrackingReport, leap_letter, ref_id_text};
 pub use update::ReferenceUpdate;
 
 use crate::discipline::{ChangeKind, ClockChange, Cx, DisciplineEvent, Effect, LocalClock};

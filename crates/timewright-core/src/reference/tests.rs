@@ -480,12 +480,14 @@ fn local_adjustments_are_quiet_and_share_the_slew() {
     let mut rig = Rig::started(ReferenceConfig::default());
     rig.update(0.0);
     rig.bench.wait(16.0);
-    rig.reference.adjust(
-        Seconds(0.001),
-        FreqRatio::ZERO,
-        &mut rig.local,
-        &mut rig.bench.cx(),
-    );
+    rig.reference
+        .adjust(
+            Seconds(0.001),
+            FreqRatio::ZERO,
+            &mut rig.local,
+            &mut rig.bench.cx(),
+        )
+        .unwrap();
     let effects = rig.bench.out.take();
     assert!(
         !effects.iter().any(|e| matches!(e, Effect::Changed(_))),

@@ -2,6 +2,7 @@
 //! (`discipline.md` 8.3 to 8.5, 8.8).
 
 use super::{Leap, Mode, Reference, ReferenceEvent, TrackingRecord, second_of};
+use crate::discipline::model::NotChanged;
 use crate::discipline::{Cx, Effect, Effects, LocalClock, MailNotice};
 use crate::rng;
 use std::net::IpAddr;
@@ -130,20 +131,22 @@ impl Reference {
 
     /// A local reference clock wants a correction between two updates (`discipline.md` 8.8);
     /// its samples follow the clock by themselves, so nobody is told.
+    ///
+    /// # Errors
+    /// When the offset leads out of the era; nothing was changed.
     pub fn adjust(
         &mut self,
         offset: Seconds,
         frequency: FreqRatio,
         local: &mut LocalClock,
         cx: &mut Cx<'_>,
-    ) {
+    ) -> Result<(), NotChanged> {
         self.adjustments = self.adjustments.saturating_add(1);
         let own = self.correction_rate(offset.abs(), cx.now.mono - self.last_adjustment);
         let shared =
             self.correction_rate(self.offset_sd, self.last_interval) / f64::from(self.adjustments);
         self.last_adjustment = cx.now.mono;
-        // Refused only beyond the era; the reason was logged.
-        let _ = local.accumulate_quietly(frequency.0, offset, own.max(shared), cx);
+        local.accumulate_quietly(frequency.0, offset, own.max(shared), cx)
     }
 
     /// Decides what an estimate means, and stores what it says about the sources. `None`: it was
