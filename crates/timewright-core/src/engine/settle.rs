@@ -93,6 +93,7 @@ impl Engine {
                     stats.correct_offset(by);
                 }
             }
+            StatsAction::Log(event) => cx.out.log(event),
             StatsAction::Accumulate(sample) => {
                 let near = self.is_leap_close(Some((sample.time, sample.offset)));
                 let local = self.table.get(id).and_then(|a| a.report().local);

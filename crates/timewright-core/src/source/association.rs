@@ -231,10 +231,12 @@ impl Association {
         }
     }
 
-    /// Ends everything in flight; the association is about to be removed.
+    /// Ends everything in flight; the association is about to be removed. Selection learns that it
+    /// cannot be reached any more while it still counts as a source.
     pub(crate) fn close(&mut self, env: &mut Env<'_>) {
-        env.timers.cancel(Timer::Transmit(self.id));
-        self.close_client_socket(env);
+        if self.mode != OperatingMode::Offline {
+            self.take_offline(env);
+        }
         self.close_peer_socket(env);
     }
 
@@ -326,8 +328,8 @@ impl Association {
         }
         if was != self.mode.is_online() {
             let state = if online { "online" } else { "offline" };
-            env.out
-                .log(Event::info(format_args!("Source {} {state}", self.address)));
+            let event = Event::info(format_args!("Source {} {state}", self.address));
+            env.act(self.id, StatsAction::Log(event));
         }
     }
 

@@ -1,5 +1,6 @@
 //! What an association may see and do during one step.
 
+use crate::event::Event;
 use crate::ids::{SourceId, Tickets};
 use crate::output::OutputQueue;
 use crate::rng::{self, Rng};
@@ -85,6 +86,8 @@ pub enum StatsAction {
     },
     /// Add to all stored offsets (positive when the local clock is fast).
     CorrectOffset(Seconds),
+    /// A message that comes after those of the actions before it.
+    Log(Event),
     /// Accumulate a sample, then select with this source as the updated one.
     Accumulate(Sample),
 }

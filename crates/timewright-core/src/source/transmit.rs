@@ -216,14 +216,15 @@ impl Association {
                 self.adjust_poll(by, env);
             }
         }
+        if self.config.auto_offline {
+            self.set_online(false, env);
+        }
+        // A burst that ends offline is over after its requests, sent or not.
         if undo.counted
             && self.mode == OperatingMode::BurstWasOnline
             && !env.stats.is_reachable(self.id)
         {
             self.burst_total += 1;
-        }
-        if self.config.auto_offline {
-            self.set_online(false, env);
         }
         if self.mode != OperatingMode::Offline && undo.poll.is_some() {
             let delay = self.transmit_delay(After::Transmission, Seconds::ZERO, env);

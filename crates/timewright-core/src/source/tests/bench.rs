@@ -131,6 +131,7 @@ impl TestStats {
             }
             StatsAction::Status { stratum, leap } => told.status = Some((stratum, leap)),
             StatsAction::CorrectOffset(by) => told.corrected.push(by),
+            StatsAction::Log(_) => unreachable!("taken before"),
             StatsAction::Accumulate(sample) => told.samples.push(sample),
         }
     }
@@ -257,7 +258,10 @@ impl Bench {
     fn settle(&mut self) {
         loop {
             while let Some((id, action)) = self.actions.pop_front() {
-                self.stats.carry_out(id, action);
+                match action {
+                    StatsAction::Log(event) => self.logs.push(event.text),
+                    action => self.stats.carry_out(id, action),
+                }
             }
             if !self.call(SourceTable::resume) {
                 break;
