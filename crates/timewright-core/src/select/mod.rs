@@ -177,10 +177,10 @@ impl Selector {
     /// The `reset sources` command: forgets everything measured of all sources. The caller then
     /// announces a clock step of unknown size.
     pub fn reset_all(&mut self, cx: &SelectContext, out: &mut Vec<SelectAction>) {
-        out.push(SelectAction::Log(SelectEvent::ResetAll));
         for i in 0..self.sources.len() {
             self.reset_index(i, cx, out);
         }
+        out.push(SelectAction::Log(SelectEvent::ResetAll));
     }
 
     /// Gives a source another reference id and other names, after its address changed.
@@ -315,9 +315,10 @@ impl Selector {
         self.update_reachability(id, false, cx, out);
     }
 
-    /// The `reselect` command: forgets the choice and chooses again.
+    /// The `reselect` command: forgets the choice and chooses again. That nothing may be selected
+    /// then was asked for and is not reported as a loss.
     pub fn reselect(&mut self, cx: &SelectContext, out: &mut Vec<SelectAction>) {
-        self.unselect();
+        self.selected = None;
         self.select(cx, None, out);
     }
 
