@@ -5,7 +5,8 @@
 //! a finished write) waits in `feedback` for its turn. [`crate::check`] looks at every step.
 
 use crate::check;
-use crate::network::Network;
+use crate::device::Devices;
+use crate::network::{Event, Network};
 use crate::node::{LogLine, Node, Stamps};
 use crate::world::NodeId;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,12 +21,18 @@ use timewright_core::output::{
     ControlOrigin, Datagram, Exit, Family, FamilyFilter, FileKind, Output, OutputQueue,
     PacketStamp, SocketRole, StampSource, TxStamp,
 };
+use timewright_core::refclock::DeviceReading;
 use timewright_time::{Now, Raw, Seconds, Timestamp};
 
 /// Version of the control protocol used.
 const CONTROL_VERSION: u8 = 6;
 /// Size of the buffer for server responses.
 const REPLY_MAX: usize = 1500;
+
+/// Streams of random numbers from here on are those of reference clocks.
+const DEVICE_STREAMS: u64 = 1 << 33;
+/// So many for each host.
+const DEVICES_MAX: u64 = 1 << 16;
 
 #[derive(Clone, Copy)]
 struct Socket {
@@ -62,6 +69,7 @@ pub(crate) struct Daemon {
     server_port: u16,
     acquisition_port: u16,
     next_port: u16,
+    devices: Devices,
     feedback: VecDeque<Feedback>,
     /// The request being answered: where it came in, from whom, how long it was.
     request: Option<(SocketKey, SocketAddr, usize)>,
@@ -85,6 +93,8 @@ impl Daemon {
         resolve_hosts(&config, &mut boot, net);
         let server_port = config.server.port;
         let acquisition_port = config.client.acquisition_port.unwrap_or(0);
+        let streams = DEVICE_STREAMS + (id.0 as u64) * DEVICES_MAX;
+        let devices = Devices::open(&config, &node.setup, net.seed, streams);
         let mut out = OutputQueue::new();
         let now = node.clock.read();
         let mut cx = Context {
@@ -102,12 +112,16 @@ impl Daemon {
             server_port,
             acquisition_port,
             next_port: 32_768,
+            devices,
             feedback: VecDeque::new(),
             request: None,
             wait: None,
             control_sequence: 0,
             exit: None,
         });
+        for device in daemon.devices.senders() {
+            daemon.await_second(device, node.runs, net);
+        }
         daemon.perform(node, net);
         daemon.take_feedback(node, net);
         daemon
@@ -214,13 +228,46 @@ impl Daemon {
                     });
                 }
                 Feedback::Device(id) => {
-                    self.single_input(node, net, |e, now, cx| e.handle_device(now, id, None, cx));
+                    let reading = self.devices.read(id, &node.clock, net.moment());
+                    self.single_input(node, net, |e, now, cx| {
+                        e.handle_device(now, id, reading.as_ref(), cx);
+                    });
                 }
                 Feedback::Temperature => {
                     self.single_input(node, net, |e, now, cx| e.handle_temperature(now, None, cx));
                 }
             }
         }
+    }
+
+    /// Schedules the next full second of a reference clock.
+    pub(crate) fn await_second(&mut self, device: DeviceId, run: u64, net: &mut Network) {
+        if let Some(at) = self.devices.next_second(device, net.moment()) {
+            let node = self.id;
+            net.schedule(at, Event::Second { node, run, device });
+        }
+    }
+
+    /// It is a full second of a reference clock now: what that says unasked.
+    pub(crate) fn second(
+        &mut self,
+        device: DeviceId,
+        node: &Node,
+        net: &Network,
+    ) -> Option<DeviceReading> {
+        self.devices.second(device, &node.clock, net.moment())
+    }
+
+    pub(crate) fn device_event(
+        &mut self,
+        node: &mut Node,
+        net: &mut Network,
+        device: DeviceId,
+        reading: &DeviceReading,
+    ) {
+        self.input(node, net, |engine, now, cx| {
+            engine.handle_device_event(now, device, reading, cx);
+        });
     }
 
     /// Runs all deadlines that are due, then returns the wait until the next.

@@ -8,6 +8,7 @@
 mod check;
 mod clock;
 mod daemon;
+mod device;
 mod link;
 mod network;
 mod node;
@@ -20,6 +21,7 @@ mod seed;
 mod world;
 
 pub use clock::SimClock;
+pub use device::{DeviceModel, TimeScale};
 pub use link::{Jitter, Link, Pass};
 pub use network::{Lookup, Packet};
 pub use node::{LogLine, Node, NodeSetup, Stamps};

@@ -1,6 +1,7 @@
 //! True time, what is due, and the paths between hosts.
 
 use crate::clock::{from_ns, to_ns};
+use crate::device::Moment;
 use crate::link::Link;
 use crate::queue::{QueueState, SharedQueue};
 use crate::random::SimRng;
@@ -8,7 +9,7 @@ use crate::world::{Action, NodeId};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use timewright_core::engine::LookupAnswer;
-use timewright_core::ids::Ticket;
+use timewright_core::ids::{DeviceId, Ticket};
 use timewright_core::output::{Family, FamilyFilter};
 
 /// How long a name lookup takes, seconds.
@@ -57,6 +58,12 @@ pub(crate) enum Event {
         ticket: Ticket,
         answer: LookupAnswer,
     },
+    /// A full second of a reference clock.
+    Second {
+        node: NodeId,
+        run: u64,
+        device: DeviceId,
+    },
     Act(Action),
 }
 
@@ -86,6 +93,8 @@ pub(crate) struct Network {
     pub(crate) start_ns: i64,
     pub(crate) true_ns: i64,
     pub(crate) seed: u64,
+    /// What leap seconds so far have added to UTC.
+    pub(crate) leaps_ns: i64,
     sequence: u64,
     due: BTreeMap<(i64, u64), Event>,
     owners: BTreeMap<IpAddr, NodeId>,
@@ -104,6 +113,7 @@ impl Network {
             start_ns,
             true_ns: start_ns,
             seed,
+            leaps_ns: 0,
             sequence: 0,
             due: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -114,6 +124,15 @@ impl Network {
             rng: SimRng::new(seed, 0),
             keep_packets: true,
             packets: Vec::new(),
+        }
+    }
+
+    /// The moment, for reference clocks.
+    pub(crate) const fn moment(&self) -> Moment {
+        Moment {
+            true_ns: self.true_ns,
+            leaps_ns: self.leaps_ns,
+            start_ns: self.start_ns,
         }
     }
 

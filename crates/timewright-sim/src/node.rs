@@ -1,6 +1,7 @@
 //! One simulated host: its clock, addresses, disk and logs; what outlives the daemon on it.
 
 use crate::clock::SimClock;
+use crate::device::DeviceModel;
 use crate::oscillator::ClockModel;
 use crate::random::SimRng;
 use std::collections::BTreeMap;
@@ -49,6 +50,8 @@ pub struct NodeSetup {
     pub load_dumps: bool,
     /// The drift file on its disk.
     pub drift_file: Option<String>,
+    /// Its reference clocks, by driver and parameter.
+    pub devices: BTreeMap<String, DeviceModel>,
     /// When its daemon starts, seconds after the start; infinity: not by itself.
     pub start_s: f64,
 }

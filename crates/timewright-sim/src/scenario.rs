@@ -1,6 +1,7 @@
 //! Scenarios: hosts with a configuration text each, paths, and what happens to them.
 
 use crate::clock::to_ns;
+use crate::device::DeviceModel;
 use crate::link::Link;
 use crate::network::Lookup;
 use crate::node::{NodeSetup, Stamps};
@@ -8,8 +9,9 @@ use crate::oscillator::ClockModel;
 use crate::queue::SharedQueue;
 use crate::report::Report;
 use crate::world::{Action, NodeId, START_NS, World};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use timewright_config::{MemoryFiles, ParseFailure, ParseOptions};
+use timewright_config::{DriverKind, MemoryFiles, ParseFailure, ParseOptions};
 use timewright_control::Request;
 use timewright_core::engine::Boot;
 use timewright_time::Seconds;
@@ -37,6 +39,7 @@ struct Host {
     boot: Boot,
     load_dumps: bool,
     drift_file: Option<String>,
+    devices: BTreeMap<String, DeviceModel>,
     start_s: f64,
 }
 
@@ -81,10 +84,12 @@ impl Scenario {
             stamps: Stamps::default(),
             boot: Boot {
                 clock_quantum: Some(Seconds(CLOCK_QUANTUM_S)),
+                drivers: DriverKind::ALL.to_vec(),
                 ..Boot::default()
             },
             load_dumps: false,
             drift_file: None,
+            devices: BTreeMap::new(),
             start_s: 0.0,
         });
         self
@@ -130,6 +135,15 @@ impl Scenario {
     #[must_use]
     pub fn drift_file(mut self, name: &str, content: &str) -> Self {
         self.host_mut(name).drift_file = Some(content.to_owned());
+        self
+    }
+
+    /// Attaches a reference clock to a host. Its name is driver and parameter as in the `refclock`
+    /// directive; a line of the configuration has to ask for it.
+    #[must_use]
+    pub fn device(mut self, name: &str, device: &str, model: DeviceModel) -> Self {
+        let devices = &mut self.host_mut(name).devices;
+        devices.insert(device.to_owned(), model);
         self
     }
 
@@ -285,6 +299,7 @@ impl Scenario {
                 boot: host.boot.clone(),
                 load_dumps: host.load_dumps,
                 drift_file: host.drift_file.clone(),
+                devices: host.devices.clone(),
                 start_s: host.start_s,
             });
         }

@@ -11,6 +11,7 @@ use crate::random::SimRng;
 use crate::seed::Reproduce;
 use std::net::SocketAddr;
 use timewright_control::Request;
+use timewright_core::ids::DeviceId;
 use timewright_core::output::Exit;
 use timewright_time::{MonoTime, Seconds};
 
@@ -93,8 +94,6 @@ struct Host {
 pub struct World {
     net: Network,
     hosts: Vec<Host>,
-    /// What leap seconds so far have added to UTC.
-    leaps_ns: i64,
     _reproduce: Reproduce,
 }
 
@@ -106,7 +105,6 @@ impl World {
         Self {
             net: Network::new(seed, start_ns, default_link),
             hosts: Vec::new(),
-            leaps_ns: 0,
             _reproduce: Reproduce(seed),
         }
     }
@@ -259,6 +257,7 @@ impl World {
                     daemon.resolved(node, net, ticket, answer);
                 }
             }),
+            Event::Second { node, run, device } => self.second(node, run, device),
             Event::Act(action) => self.act(action),
         }
     }
@@ -267,6 +266,26 @@ impl World {
         if let Some(id) = self.net.owner(to.ip()) {
             self.with(id, false, |daemon, node, net| {
                 daemon.deliver(node, net, from, to, bytes);
+            });
+        }
+    }
+
+    /// A full second of a reference clock. A host that stands still misses it.
+    fn second(&mut self, id: NodeId, run: u64, device: DeviceId) {
+        let Some(host) = self.hosts.get_mut(id.0) else {
+            return;
+        };
+        let Some(daemon) = host.daemon.as_mut().filter(|_| host.node.runs == run) else {
+            return;
+        };
+        daemon.await_second(device, run, &mut self.net);
+        if host.asleep_ns > self.net.true_ns {
+            return;
+        }
+        host.node.clock.advance(self.net.true_ns);
+        if let Some(reading) = daemon.second(device, &host.node, &self.net) {
+            self.with(id, false, |daemon, node, net| {
+                daemon.device_event(node, net, device, &reading);
             });
         }
     }
@@ -386,7 +405,7 @@ impl World {
                     host.asleep_ns = end;
                 }
             }
-            Action::Leap(leap) => self.leaps_ns -= i64::from(leap) * to_ns(1.0),
+            Action::Leap(leap) => self.net.leaps_ns -= i64::from(leap) * to_ns(1.0),
         }
     }
 
@@ -403,7 +422,7 @@ impl World {
 
     fn observe(&mut self) {
         let at_s = self.net.elapsed_s();
-        let leaps_s = from_ns(self.leaps_ns);
+        let leaps_s = from_ns(self.net.leaps_ns);
         for host in &mut self.hosts {
             if !host.observed || host.asleep_ns > self.net.true_ns {
                 continue;
