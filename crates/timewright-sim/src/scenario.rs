@@ -11,13 +11,21 @@ use crate::report::Report;
 use crate::world::{Action, NodeId, START_NS, World};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use timewright_config::{DriverKind, MemoryFiles, ParseFailure, ParseOptions};
+use std::path::Path;
+use timewright_config::{
+    Config, DriverKind, FileSource as _, MemoryFiles, ParseFailure, ParseOptions, TempCurve,
+};
 use timewright_control::Request;
 use timewright_core::engine::Boot;
 use timewright_time::Seconds;
 
 /// The clock quantum of every simulated host, seconds: 2^-23, as upstream's simulator has it.
 const CLOCK_QUANTUM_S: f64 = 1.0 / 8_388_608.0;
+
+/// Where a host's `chrony.conf` is unless told otherwise.
+const CONFIG_PATH: &str = "/sim/chrony.conf";
+/// Where the system has its time zones.
+const ZONES: &str = "/usr/share/zoneinfo";
 
 /// Which addresses hosts have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +41,10 @@ pub enum Families {
 
 struct Host {
     name: String,
+    addresses: Vec<IpAddr>,
     config: String,
+    config_path: String,
+    files: MemoryFiles,
     clock: ClockModel,
     stamps: Stamps,
     boot: Boot,
@@ -57,6 +68,7 @@ pub struct Scenario {
     sample_s: Option<f64>,
     observed: Option<Vec<String>>,
     forget_packets: bool,
+    closely: Option<(f64, f64)>,
 }
 
 enum NameOf {
@@ -79,7 +91,10 @@ impl Scenario {
     pub fn node(mut self, name: &str, config: &str) -> Self {
         self.hosts.push(Host {
             name: name.to_owned(),
+            addresses: Vec::new(),
             config: config.to_owned(),
+            config_path: CONFIG_PATH.to_owned(),
+            files: MemoryFiles::new(),
             clock: ClockModel::default(),
             stamps: Stamps::default(),
             boot: Boot {
@@ -99,6 +114,28 @@ impl Scenario {
     #[must_use]
     pub fn configure(mut self, name: &str, more: &str) -> Self {
         self.host_mut(name).config.push_str(more);
+        self
+    }
+
+    /// Gives a host an address of its own choice; with the first, it loses those it had.
+    #[must_use]
+    pub fn address(mut self, name: &str, address: IpAddr) -> Self {
+        self.host_mut(name).addresses.push(address);
+        self
+    }
+
+    /// Tells which path a host's `chrony.conf` has, for error messages.
+    #[must_use]
+    pub fn config_path(mut self, name: &str, path: &str) -> Self {
+        path.clone_into(&mut self.host_mut(name).config_path);
+        self
+    }
+
+    /// Puts a file on a host's disk that its `chrony.conf` refers to: with `include`, `confdir`,
+    /// `sourcedir`, `leapseclist`, `leapsectz` or `tempcomp`.
+    #[must_use]
+    pub fn file(mut self, name: &str, path: &str, content: &[u8]) -> Self {
+        self.host_mut(name).files.insert(path, content);
         self
     }
 
@@ -277,6 +314,14 @@ impl Scenario {
         self
     }
 
+    /// Observes the clocks this often until some time, in addition to [`Self::sample_every`] which
+    /// holds from then on.
+    #[must_use]
+    pub const fn sample_until(mut self, until_s: f64, seconds: f64) -> Self {
+        self.closely = Some((until_s, seconds));
+        self
+    }
+
     /// Runs for `length_s` simulated seconds, then ends all daemons.
     ///
     /// # Errors
@@ -287,16 +332,14 @@ impl Scenario {
             .map_or(START_NS, |s| s.saturating_mul(to_ns(1.0)));
         let mut world = World::new(seed, start_ns, self.default_link);
         for (index, host) in (0u16..).zip(&self.hosts) {
-            let files = MemoryFiles::new().with("/sim/chrony.conf", host.config.as_bytes());
-            let parsed =
-                timewright_config::parse_file("/sim/chrony.conf", &files, ParseOptions::default())?;
+            let (config, boot) = host.read()?;
             world.add_node(NodeSetup {
                 name: host.name.clone(),
                 addresses: self.addresses(index),
                 clock: host.clock,
                 stamps: host.stamps,
-                config: parsed.config,
-                boot: host.boot.clone(),
+                config,
+                boot,
                 load_dumps: host.load_dumps,
                 drift_file: host.drift_file.clone(),
                 devices: host.devices.clone(),
@@ -334,13 +377,52 @@ impl Scenario {
         for (at_s, make) in &self.actions {
             world.at(*at_s, make(&find));
         }
+        if let Some((until_s, sample_s)) = self.closely {
+            world.run(until_s.min(length_s), sample_s);
+        }
         world.run(length_s, self.sample_s.unwrap_or(1.0));
         world.shut_down();
         let names = self.hosts.iter().map(|h| h.name.clone()).collect();
         Ok(Report::new(world, names))
     }
 
+    /// The configuration of a host as its daemon will have it.
+    ///
+    /// # Errors
+    /// The first error in it.
+    ///
+    /// # Panics
+    /// When there is no host of that name.
+    pub fn config(&self, name: &str) -> Result<Config, Box<ParseFailure>> {
+        let host = self
+            .hosts
+            .get(self.index(name))
+            .expect("index was just found");
+        host.read().map(|(config, _)| config)
+    }
+
+    /// The names of all hosts.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(|host| host.name.as_str())
+    }
+
+    /// The addresses of a host, in the order in which its name resolves to them; nothing if there
+    /// is no such host.
+    #[must_use]
+    pub fn addresses_of(&self, name: &str) -> Vec<IpAddr> {
+        let hosts = (0u16..).zip(&self.hosts);
+        hosts
+            .filter(|(_, host)| host.name == name)
+            .flat_map(|(index, _)| self.addresses(index))
+            .collect()
+    }
+
     fn addresses(&self, index: u16) -> Vec<IpAddr> {
+        if let Some(host) = self.hosts.get(usize::from(index))
+            && !host.addresses.is_empty()
+        {
+            return host.addresses.clone();
+        }
         let n = index + 1;
         let [high, low] = n.to_be_bytes();
         let v4 = IpAddr::V4(Ipv4Addr::new(10, 0, high, low));
@@ -364,5 +446,35 @@ impl Scenario {
     fn host_mut(&mut self, name: &str) -> &mut Host {
         let index = self.index(name);
         self.hosts.get_mut(index).expect("index was just found")
+    }
+}
+
+impl Host {
+    /// Its configuration, and what its daemon is told besides.
+    fn read(&self) -> Result<(Config, Boot), Box<ParseFailure>> {
+        let mut files = self.files.clone();
+        files.insert(&self.config_path, &self.config);
+        let options = ParseOptions::default();
+        let parsed = timewright_config::parse_file(&self.config_path, &files, options)?;
+        let config = parsed.config;
+        let mut boot = self.boot.clone();
+        let fragments = timewright_config::read_source_dirs(&config.source_dirs, &files);
+        boot.fragments.extend(fragments);
+        let content = |path: &Path| files.read_file(path).ok();
+        if let Some(list) = &config.leap.list {
+            boot.leap_list = boot.leap_list.or_else(|| content(list));
+        }
+        if let Some(zone) = &config.leap.timezone {
+            boot.leap_zone = boot
+                .leap_zone
+                .or_else(|| content(&Path::new(ZONES).join(zone)));
+        }
+        if let Some(temp_comp) = &config.clock.temp_comp
+            && let TempCurve::Points(points) = &temp_comp.curve
+        {
+            let text = content(points).and_then(|bytes| String::from_utf8(bytes).ok());
+            boot.tempcomp_points = boot.tempcomp_points.or(text);
+        }
+        Ok((config, boot))
     }
 }

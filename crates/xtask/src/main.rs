@@ -13,6 +13,7 @@ mod fuzz;
 mod licences;
 mod peers;
 mod shell;
+mod sim;
 mod suite;
 mod system;
 mod tools;
@@ -30,6 +31,8 @@ Usage: cargo xtask COMMAND [ARGUMENTS]
   fuzz [TARGET]...  run the fuzz targets (`--seconds N`, `--input FILE` to see a crash again,
                     `--missed` to list the lines that the seeds do not reach)
   system [FILTER]   process tests in network namespaces (root), those whose name has FILTER
+  sim FILE          what accuracy a chrony.conf gives on a network; see docs/simulator.md
+                    (`--seed N`, `--seeds K`, `--svg OUT`, `--csv OUT`, `--help`)
   bench server      processor time per reply, ours beside Debian's chronyd; two processors needed
   vm                the shipped systemd unit in a virtual machine that may set its clock (root)
   arrows            check the direction of the dependencies and where unsafe code may be
@@ -54,6 +57,7 @@ fn run() -> Result<()> {
         ["demo"] => demo::run(),
         ["test", steps @ ..] => suite::run(steps),
         ["system", rest @ ..] => system::run(rest),
+        ["sim", rest @ ..] => sim::run(rest),
         ["bench", "server", rest @ ..] => bench::server(rest),
         ["bench", "inside", rest @ ..] => bench::inside(rest),
         ["fuzz", ..] => fuzz::run(arguments.get(1..).unwrap_or_default()),
