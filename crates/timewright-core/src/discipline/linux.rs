@@ -446,6 +446,13 @@ mod tests {
         assert_eq!(fields.status, STA_UNSYNC);
         assert_eq!(events, [KernelEvent::LeapApplied]);
 
+        // A deleted second takes one off; a kernel that disagrees is corrected.
+        leap.announce(0, 0, -1, 34);
+        let (_, events) = leap.announce(STA_DEL, TIME_WAIT, 0, 33);
+        assert_eq!(events, [KernelEvent::LeapApplied]);
+        let (_, events) = leap.announce(0, 0, 0, 35);
+        assert_eq!(events, [KernelEvent::TaiOffset(35)]);
+
         let (_, events) = leap.announce(0, 0, -1, 0);
         assert_eq!(events, [KernelEvent::LeapDelete]);
         let (fields, events) = leap.announce(STA_DEL, 0, 0, 0);

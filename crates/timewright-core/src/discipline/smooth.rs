@@ -412,6 +412,49 @@ mod tests {
     }
 
     #[test]
+    fn the_report_counts_down() {
+        let mut smoothing = active(100.0, 1.0);
+        smoothing.update(at(10.0), Seconds(0.1), 0.0, FreqRatio::ZERO);
+        // 100 s of growing, 900 s of largest, 100 s of shrinking frequency.
+        for (t, frequency_ppm, wander_ppm, remaining) in [
+            (60.0, -50.0, -1.0, 1050.0),
+            (510.0, -100.0, 0.0, 600.0),
+            (1060.0, -50.0, 1.0, 50.0),
+            (2000.0, 0.0, 0.0, 0.0),
+        ] {
+            let report = smoothing.report(at(t));
+            assert!(report.active && !report.leap_only);
+            assert!((report.frequency_ppm - frequency_ppm).abs() < 1e-6, "{t}");
+            assert!((report.wander_ppm - wander_ppm).abs() < 1e-9, "{t}");
+            assert!((report.remaining.0 - remaining).abs() < 1e-6, "{t}");
+            assert!((report.last_update_ago.0 - (t - 10.0)).abs() < 1e-9, "{t}");
+        }
+        // Before the plan was made (a step back) nothing is counted.
+        let report = smoothing.report(at(5.0));
+        assert_eq!(
+            (report.last_update_ago, report.remaining),
+            (Seconds::ZERO, Seconds::ZERO)
+        );
+    }
+
+    #[test]
+    fn a_leap_second_of_the_clock_itself_is_only_smoothed_alone() {
+        let mut smoothing = active(400.0, 1.0);
+        let leap = SmoothingCommand::Leap {
+            now: at(30.0),
+            leap: -1,
+        };
+        assert_eq!(smoothing.on_command(leap, FreqRatio::ZERO), None);
+        assert_eq!(smoothing.offset(at(30.0)), Seconds::ZERO);
+        // Only the clock change that slews it is.
+        smoothing.on_clock_change(
+            &change(30.0, 0.0, -1.0, ChangeKind::Adjust),
+            FreqRatio::ZERO,
+        );
+        assert!((smoothing.plan.offset.0 + 1.0).abs() < 1e-12);
+    }
+
+    #[test]
     fn a_step_resets() {
         let mut smoothing = active(100.0, 1.0);
         smoothing.update(at(0.0), Seconds(0.1), 0.0, FreqRatio::ZERO);

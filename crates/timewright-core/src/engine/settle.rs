@@ -296,3 +296,44 @@ impl Engine {
 fn source_name(address: SourceAddress, configured: &str) -> SourceName {
     SourceName::ntp(&address.to_string(), configured)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::testing::Bench;
+    use crate::stats::Sample;
+    use timewright_control::Request;
+    use timewright_time::Seconds;
+
+    /// What a clock change has to reach (`discipline.md` 1.3, 5.8).
+    #[test]
+    fn stored_samples_follow_the_clock_and_get_less_certain() {
+        let mut bench = Bench::new("server 192.0.2.1\n");
+        let id = bench.engine.selector.ids().next().unwrap();
+        let now = bench.engine.event_time();
+        let stats = bench.engine.selector.stats_mut(id).unwrap();
+        stats.accumulate(Sample {
+            time: now - Seconds(10.0),
+            offset: Seconds(-1.0),
+            peer_delay: Seconds(1e-3),
+            peer_dispersion: Seconds(1e-6),
+            root_delay: Seconds(2e-3),
+            root_dispersion: Seconds(1e-5),
+        });
+        let last = |bench: &Bench| {
+            let stats = bench.engine.selector.stats(id).unwrap();
+            stats.last_sample().unwrap()
+        };
+        let before = last(&bench);
+        bench.ask(&Request::ChangeOffset(1.0));
+        let after = last(&bench);
+        // The clock was fast by a second, which is being slewed away: the sample is of a second
+        // earlier, and nothing is left of its offset.
+        assert!((before.offset.0 - 1.0).abs() < 1e-12);
+        assert!(after.offset.0.abs() < 1e-9, "{after:?}");
+        assert!(((before.time - after.time).0 - 1.0).abs() < 1e-9);
+        assert!((after.original_offset.0 - 1.0).abs() < 1e-12);
+        // The frequency changed by 9 %, at a moment known to 11 us (`discipline.md` 9.1).
+        let dispersed = (after.error - before.error).0;
+        assert!((dispersed - 1.1e-5 / 11.0).abs() < 1e-9, "{dispersed:e}");
+    }
+}

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use std::net::Ipv4Addr;
 
 mod golden;
+mod rules;
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 

@@ -4,6 +4,7 @@ mod behaviour;
 mod dumps;
 mod golden_runs;
 mod random;
+mod statuses;
 
 use super::*;
 use crate::stats::StatsConfig;

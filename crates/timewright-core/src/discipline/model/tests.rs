@@ -33,6 +33,88 @@ fn one_second_is_slewed_at_the_largest_rate() {
 }
 
 #[test]
+fn waiting_for_the_first_update_does_not_stretch_its_slew() {
+    // discipline.md 9.1: the time since the start is not taken for a late timer.
+    for wait in [0.0, 50.0, 99.0, 101.0, 1000.0] {
+        let (mut bench, mut local) = Bench::start(0.0);
+        bench.wait(wait);
+        local
+            .accumulate_offset(Seconds(0.01), 0.0, &mut bench.cx())
+            .unwrap();
+        let duration = local.next_deadline().unwrap() - bench.mono;
+        assert!((duration.0 - 1.0).abs() < 1e-9, "{wait}: {duration:?}");
+    }
+}
+
+#[test]
+fn late_timers_stretch_later_slews() {
+    // Five times the lateness, which is forgotten by a tenth with every plan.
+    let (mut bench, mut local) = Bench::start(0.0);
+    let mut slew = |bench: &mut Bench| {
+        local
+            .accumulate_offset(Seconds(0.01), 0.0, &mut bench.cx())
+            .unwrap();
+        let duration = local.next_deadline().unwrap() - bench.mono;
+        bench.out.take();
+        duration.0
+    };
+    assert!((slew(&mut bench) - 1.0).abs() < 1e-9);
+    // 2 s later than planned, so 0.01 s were overshot by 0.02 s, and 0.01 s are to go the other
+    // way: the register is -0.01.
+    bench.wait(3.0);
+    let second = slew(&mut bench);
+    assert!((second - 10.0).abs() < 0.2, "{second}");
+    let third = slew(&mut bench);
+    assert!((third - 9.0).abs() < 0.2, "{third}");
+}
+
+#[test]
+fn the_rate_is_an_area_and_the_slew_is_limited() {
+    // Offset, rate, wanted duration: rate over offset, at least 1 s and at most 83333 ppm.
+    for (offset, rate, want) in [
+        (1e-3, 0.0096, 9.6),
+        (1e-3, 0.0, 1.0),
+        (1e-3, 1e-4, 1.0),
+        (-1e-3, 0.0096, 9.6),
+        (100.0, 1.0, 1100.0),
+        (1e-6, 1.0, 1e4),
+    ] {
+        let (mut bench, mut local) = Bench::start(0.0);
+        local
+            .accumulate_offset(Seconds(offset), rate, &mut bench.cx())
+            .unwrap();
+        let duration = (local.next_deadline().unwrap() - bench.mono).0;
+        assert!(
+            (duration / want - 1.0).abs() < 2e-3,
+            "{offset} {rate}: {duration}"
+        );
+    }
+}
+
+#[test]
+fn a_frequency_change_in_a_slew_is_dispersed() {
+    // The kernel takes up to 10 us to follow: 83333 ppm of slew for that long.
+    let (mut bench, mut local) = Bench::start(0.0);
+    local
+        .accumulate_offset(Seconds(1.0), 0.0, &mut bench.cx())
+        .unwrap();
+    let dispersed = bench
+        .out
+        .take()
+        .into_iter()
+        .find_map(|effect| match effect {
+            Effect::Dispersed(by) => Some(by.0),
+            _ => None,
+        });
+    let want = (1.0 / 11.0) * 1e-5 * 1.1;
+    assert!((dispersed.unwrap() - want).abs() < 1e-12, "{dispersed:?}");
+    let near = bench.clock.raw + Seconds(5e-6);
+    assert!((local.correction(near).1.0 - want).abs() < 1e-12);
+    let later = bench.clock.raw + Seconds(2e-5);
+    assert_eq!(local.correction(later).1, Seconds::ZERO);
+}
+
+#[test]
 fn a_deadline_not_yet_due_does_nothing() {
     let (mut bench, mut local) = Bench::start(0.0);
     local
