@@ -7,6 +7,7 @@
 
 pub mod calendar;
 pub mod clock;
+pub mod clock_changes;
 mod cvt;
 pub mod directory;
 pub mod files;
