@@ -8,6 +8,7 @@ use crate::net::command::origin;
 use crate::net::{Replies, choose_receive, choose_transmit, is_link_local};
 use crate::notify::{READY, STOPPING, notify};
 use crate::runtime::{Feedback, Runtime, now};
+use crate::wake_up::{Reading, WakeUpClocks, monotonic};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -40,6 +41,7 @@ const FEEDBACK_ROUNDS: u32 = 10_000;
 pub(crate) struct Daemon {
     engine: Engine,
     runtime: Runtime,
+    clocks: WakeUpClocks,
     termination: Option<Termination>,
     load_dumps: bool,
     /// Buffers for receiving, out while their content is worked on.
@@ -57,6 +59,7 @@ pub(crate) struct Daemon {
 #[derive(Clone, Copy, Debug)]
 enum Watched {
     Signal,
+    Clock,
     Resolver,
     Command(usize),
     Ntp(SocketKey),
@@ -91,6 +94,7 @@ impl Daemon {
         let mut daemon = Self {
             engine,
             runtime,
+            clocks: WakeUpClocks::new(),
             termination: None,
             load_dumps: options.load_dumps,
             batch: None,
@@ -141,19 +145,14 @@ impl Daemon {
 
     /// One wait and everything it brings.
     fn wake_up(&mut self, logger: &mut Logger) {
-        let before = now();
-        let deadline = self.engine.next_deadline();
-        let limit = deadline.map(|at| (at - before.mono).max(Seconds::ZERO));
-        let Some(timed_out) = self.wait(limit) else {
+        let until = self.engine.next_deadline();
+        let limit = until.map(|at| (at - monotonic()).max(Seconds::ZERO));
+        if !self.wait(limit) {
             return;
-        };
-        let now = now();
-        let wait = match (timed_out, limit) {
-            (true, Some(limit)) => Wait::TimedOut(limit),
-            (_, limit) => Wait::Interrupted(limit),
-        };
+        }
+        let Reading { now, boot } = self.clocks.read();
         let cx = &mut self.runtime.context();
-        self.engine.handle_wake_up(now, before.raw, wait, cx);
+        self.engine.handle_wake_up(now, Wait { until, boot }, cx);
         self.settle(now, logger);
         let mut ready = std::mem::take(&mut self.ready);
         for event in ready.drain(..) {
@@ -186,9 +185,9 @@ impl Daemon {
     }
 
     /// Waits for input, which is in `ready` then, or for `limit`, which is rounded up to a
-    /// millisecond so that the loop never spins before a deadline. Says whether the limit was
-    /// reached; `None` after a signal or an error.
-    fn wait(&mut self, limit: Option<Seconds>) -> Option<bool> {
+    /// millisecond so that the loop never spins before a deadline. False after a signal or an
+    /// error.
+    fn wait(&mut self, limit: Option<Seconds>) -> bool {
         let runtime = &self.runtime;
         let watched = &mut self.watched;
         let mut entries = recycle(std::mem::take(&mut self.entries));
@@ -200,6 +199,10 @@ impl Daemon {
         if let Some(fd) = runtime.resolver.descriptor() {
             entries.push(Entry::input(fd));
             watched.push(Watched::Resolver);
+        }
+        if let Some(fd) = self.clocks.descriptor() {
+            entries.push(Entry::input(fd));
+            watched.push(Watched::Clock);
         }
         for (index, socket) in runtime.command.iter().enumerate() {
             entries.push(Entry::input(socket.as_fd()));
@@ -214,7 +217,7 @@ impl Daemon {
             && runtime.resolver.descriptor().is_none();
         if limit.is_none() && is_idle {
             self.runtime.fatal = Some("Nothing to do".to_owned());
-            return None;
+            return false;
         }
         let polled = poll(&mut entries, limit.map(to_milliseconds));
         if polled.is_ok() {
@@ -222,6 +225,10 @@ impl Daemon {
             let found = both.filter(|(entry, _)| entry.is_ready());
             let ready = found.filter_map(|(entry, what)| match what {
                 Watched::Signal => None,
+                Watched::Clock => {
+                    self.clocks.acknowledge();
+                    None
+                }
                 Watched::Resolver => Some(Ready::Resolver),
                 Watched::Command(index) => Some(Ready::Command(index)),
                 Watched::Ntp(key) => Some(Ready::Ntp {
@@ -234,12 +241,12 @@ impl Daemon {
         }
         self.entries = recycle(entries);
         match polled {
-            Ok(count) => Some(count == 0),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => None,
+            Ok(_) => true,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => false,
             Err(error) => {
                 let reason = timewright_sys::error_text(&error);
                 self.runtime.fatal = Some(format!("poll() failed : {reason}"));
-                None
+                false
             }
         }
     }

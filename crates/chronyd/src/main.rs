@@ -22,6 +22,7 @@ mod os_files;
 mod resolver;
 mod runtime;
 mod version;
+mod wake_up;
 
 use args::Request;
 use std::io::{self, Write};

@@ -19,8 +19,10 @@ pub struct SimClock {
     raw_ns: i64,
     /// Raw time below a nanosecond, 0..1.
     raw_fraction_ns: f64,
-    /// Steps so far: raw minus monotonic time.
+    /// Steps and suspends so far: raw minus monotonic time.
     stepped_ns: i64,
+    /// Suspends so far: boot-time minus monotonic clock.
+    slept_ns: i64,
     correction_ppm: f64,
     synchronised: bool,
     max_error: Seconds,
@@ -72,6 +74,7 @@ impl SimClock {
             oscillator: Oscillator::new(model, true_ns, rng),
             raw_fraction_ns: 0.0,
             stepped_ns: 0,
+            slept_ns: 0,
             correction_ppm: 0.0,
             synchronised: false,
             max_error: Seconds::ZERO,
@@ -175,12 +178,29 @@ impl SimClock {
         self.oscillator.step_frequency(by_ppm);
     }
 
-    /// The machine sleeps for this long: true and raw time go on, the monotonic clock does not
-    /// count it.
-    pub fn suspend(&mut self, true_ns: i64) {
-        let before = self.raw_ns;
+    /// The machine sleeps until `true_ns`. The monotonic clock stands still; to the others the
+    /// kernel adds the time by another clock, which is wrong by `error`.
+    pub fn suspend(&mut self, true_ns: i64, error: Seconds) {
+        let gained = (true_ns - self.oscillator.true_ns()).max(0) + to_ns(error.0);
+        self.stand_still(true_ns);
+        self.raw_ns += gained;
+        self.stepped_ns += gained;
+        self.slept_ns += gained;
+    }
+
+    /// All clocks of the machine stand still until `true_ns`.
+    pub fn stand_still(&mut self, true_ns: i64) {
+        let (raw_ns, fraction) = (self.raw_ns, self.raw_fraction_ns);
+        // A leap second that passes meanwhile is missed.
+        let leap = std::mem::replace(&mut self.leap, Leap::None);
         self.advance(true_ns);
-        self.stepped_ns += self.raw_ns - before;
+        (self.raw_ns, self.raw_fraction_ns, self.leap) = (raw_ns, fraction, leap);
+    }
+
+    /// The clock that counts suspends.
+    #[must_use]
+    pub fn boot_time(&self) -> MonoTime {
+        MonoTime::from_ns(self.raw_ns - self.stepped_ns + self.slept_ns)
     }
 
     /// How often the daemon stepped the clock.
@@ -279,6 +299,23 @@ mod tests {
         c.step(Seconds(2.0)).unwrap();
         assert_eq!(c.read().mono, before.mono);
         assert!(((c.read().raw - before.raw).0 + 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn suspends_show_in_the_boot_time_clock() {
+        let mut c = clock(ClockModel {
+            freq_ppm: 100.0,
+            ..ClockModel::default()
+        });
+        c.advance(to_ns(10.0));
+        let (before, boot) = (c.read(), c.boot_time());
+        c.suspend(to_ns(70.0), Seconds(0.5));
+        assert_eq!(c.read().mono, before.mono);
+        assert!(((c.boot_time() - boot).0 - 60.5).abs() < 1e-9);
+        assert!(((c.read().raw - before.raw).0 - 60.5).abs() < 1e-9);
+        c.stand_still(to_ns(80.0));
+        assert_eq!(c.read().mono, before.mono);
+        assert!((c.offset() - 0.501 + 10.0).abs() < 1e-9, "{}", c.offset());
     }
 
     #[test]

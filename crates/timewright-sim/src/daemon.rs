@@ -22,7 +22,7 @@ use timewright_core::output::{
     PacketStamp, SocketRole, StampSource, TxStamp,
 };
 use timewright_core::refclock::DeviceReading;
-use timewright_time::{Now, Raw, Seconds, Timestamp};
+use timewright_time::{MonoTime, Now, Seconds};
 
 /// Version of the control protocol used.
 const CONTROL_VERSION: u8 = 6;
@@ -73,8 +73,8 @@ pub(crate) struct Daemon {
     feedback: VecDeque<Feedback>,
     /// The request being answered: where it came in, from whom, how long it was.
     request: Option<(SocketKey, SocketAddr, usize)>,
-    /// The system clock before the wait in progress, and how long it may last.
-    wait: Option<(Timestamp<Raw>, Option<Seconds>)>,
+    /// Until when the wait in progress may last.
+    wait: Option<Option<MonoTime>>,
     control_sequence: u32,
     /// Set once it is to end.
     pub(crate) exit: Option<Exit>,
@@ -132,17 +132,14 @@ impl Daemon {
         self.input(node, net, |engine, now, cx| engine.shutdown(now, cx));
     }
 
-    /// Tells the engine that its last wait is over, by time-out or by something coming in.
-    pub(crate) fn wake_up(&mut self, node: &mut Node, net: &mut Network, timed_out: bool) {
-        let Some((before, limit)) = self.wait.take() else {
+    /// Tells the engine that its last wait is over.
+    pub(crate) fn wake_up(&mut self, node: &mut Node, net: &mut Network) {
+        let Some(until) = self.wait.take() else {
             return;
         };
-        let wait = match limit {
-            Some(limit) if timed_out => Wait::TimedOut(limit),
-            limit => Wait::Interrupted(limit),
-        };
+        let boot = node.setup.has_boot_time.then(|| node.clock.boot_time());
         self.input(node, net, |engine, now, cx| {
-            engine.handle_wake_up(now, before, wait, cx);
+            engine.handle_wake_up(now, Wait { until, boot }, cx);
         });
     }
 
@@ -273,7 +270,7 @@ impl Daemon {
     /// Runs all deadlines that are due, then returns the wait until the next.
     pub(crate) fn run_deadlines(&mut self, node: &mut Node, net: &mut Network) -> Option<Seconds> {
         let wait = self.do_what_is_due(node, net);
-        self.wait = Some((node.clock.read().raw, wait));
+        self.wait = Some(self.engine.next_deadline());
         wait
     }
 

@@ -42,6 +42,8 @@ pub struct NodeSetup {
     pub clock: ClockModel,
     /// Who stamps its packets.
     pub stamps: Stamps,
+    /// Whether it has a clock that counts suspends.
+    pub has_boot_time: bool,
     /// The configuration of its daemon.
     pub config: Config,
     /// Command line of its daemon; the file contents in it come from the host's disk.

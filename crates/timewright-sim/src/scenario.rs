@@ -47,6 +47,7 @@ struct Host {
     files: MemoryFiles,
     clock: ClockModel,
     stamps: Stamps,
+    has_boot_time: bool,
     boot: Boot,
     load_dumps: bool,
     drift_file: Option<String>,
@@ -97,6 +98,7 @@ impl Scenario {
             files: MemoryFiles::new(),
             clock: ClockModel::default(),
             stamps: Stamps::default(),
+            has_boot_time: true,
             boot: Boot {
                 clock_quantum: Some(Seconds(CLOCK_QUANTUM_S)),
                 drivers: DriverKind::ALL.to_vec(),
@@ -150,6 +152,13 @@ impl Scenario {
     #[must_use]
     pub fn stamps(mut self, name: &str, stamps: Stamps) -> Self {
         self.host_mut(name).stamps = stamps;
+        self
+    }
+
+    /// Takes the clock that counts suspends away from a host.
+    #[must_use]
+    pub fn without_boot_time(mut self, name: &str) -> Self {
+        self.host_mut(name).has_boot_time = false;
         self
     }
 
@@ -338,6 +347,7 @@ impl Scenario {
                 addresses: self.addresses(index),
                 clock: host.clock,
                 stamps: host.stamps,
+                has_boot_time: host.has_boot_time,
                 config,
                 boot,
                 load_dumps: host.load_dumps,

@@ -54,10 +54,15 @@ pub enum Action {
     Kill(NodeId),
     /// A host's daemon is started (again), with what is on the host's disk.
     Start(NodeId),
-    /// A host stands still for this long while all its clocks go on (a stopped virtual machine).
+    /// A host stands still for this long while all its clocks go on (a stopped virtual machine or
+    /// process).
     Pause(NodeId, Seconds),
     /// A host sleeps for this long; its monotonic clock does not count that.
     Suspend(NodeId, Seconds),
+    /// A host sleeps for this long, and its kernel adds this much more to the system clock.
+    SuspendInexactly(NodeId, Seconds, Seconds),
+    /// A host and all its clocks stand still for this long (a stopped virtual machine).
+    Freeze(NodeId, Seconds),
     /// UTC has a leap second now: +1 was inserted, -1 left out.
     Leap(i8),
 }
@@ -87,6 +92,8 @@ struct Host {
     /// True time until which it stands still.
     asleep_ns: i64,
     observed: bool,
+    /// Its clock was set, which ends the wait in progress.
+    clock_set: bool,
     observations: Vec<Observation>,
 }
 
@@ -130,6 +137,7 @@ impl World {
             wait_end: MonoTime::from_ns(0),
             asleep_ns: i64::MIN,
             observed: true,
+            clock_set: false,
             observations: Vec::new(),
         });
         id
@@ -231,7 +239,7 @@ impl World {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Wake { node, generation } => {
-                let Some(host) = self.hosts.get(node.0) else {
+                let Some(host) = self.hosts.get_mut(node.0) else {
                     return;
                 };
                 if host.wake_generation != generation {
@@ -240,10 +248,12 @@ impl World {
                 if host.asleep_ns > self.net.true_ns {
                     let at = host.asleep_ns;
                     self.net.schedule(at, Event::Wake { node, generation });
+                } else if std::mem::take(&mut host.clock_set) {
+                    self.with(node, |_, _, _| {});
                 } else if let Some(at) = self.waits_until(node) {
                     self.net.schedule(at, Event::Wake { node, generation });
                 } else {
-                    self.with(node, true, |_, _, _| {});
+                    self.with(node, |_, _, _| {});
                 }
             }
             Event::Deliver { from, to, bytes } => self.deliver(from, to, &bytes),
@@ -252,7 +262,7 @@ impl World {
                 run,
                 ticket,
                 answer,
-            } => self.with(id, false, |daemon, node, net| {
+            } => self.with(id, |daemon, node, net| {
                 if node.runs == run {
                     daemon.resolved(node, net, ticket, answer);
                 }
@@ -264,7 +274,7 @@ impl World {
 
     fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if let Some(id) = self.net.owner(to.ip()) {
-            self.with(id, false, |daemon, node, net| {
+            self.with(id, |daemon, node, net| {
                 daemon.deliver(node, net, from, to, bytes);
             });
         }
@@ -284,7 +294,7 @@ impl World {
         }
         host.node.clock.advance(self.net.true_ns);
         if let Some(reading) = daemon.second(device, &host.node, &self.net) {
-            self.with(id, false, |daemon, node, net| {
+            self.with(id, |daemon, node, net| {
                 daemon.device_event(node, net, device, &reading);
             });
         }
@@ -302,12 +312,7 @@ impl World {
 
     /// Brings a host's clock to the present, gives its daemon an input, runs what is due and
     /// schedules the next wake-up. Hosts that sleep miss it.
-    fn with(
-        &mut self,
-        id: NodeId,
-        timed_out: bool,
-        input: impl FnOnce(&mut Daemon, &mut Node, &mut Network),
-    ) {
+    fn with(&mut self, id: NodeId, input: impl FnOnce(&mut Daemon, &mut Node, &mut Network)) {
         let Some(host) = self.hosts.get_mut(id.0) else {
             return;
         };
@@ -316,7 +321,7 @@ impl World {
         }
         host.node.clock.advance(self.net.true_ns);
         if let Some(daemon) = &mut host.daemon {
-            daemon.wake_up(&mut host.node, &mut self.net, timed_out);
+            daemon.wake_up(&mut host.node, &mut self.net);
             input(daemon, &mut host.node, &mut self.net);
         }
         self.go_on(id);
@@ -358,12 +363,13 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            // The daemon finds out at its next wake-up.
             Action::StepClock(id, by) => {
                 if let Some(host) = self.hosts.get_mut(id.0) {
                     host.node.clock.advance(self.net.true_ns);
                     host.node.clock.disturb(by);
                 }
+                // The kernel wakes up who waits for that.
+                self.with(id, |_, _, _| {});
             }
             Action::StepFrequency(id, by_ppm) => {
                 if let Some(host) = self.hosts.get_mut(id.0) {
@@ -379,11 +385,11 @@ impl World {
                     host.node.routed = routed;
                 }
             }
-            Action::Command(id, request) => self.with(id, false, |daemon, node, net| {
+            Action::Command(id, request) => self.with(id, |daemon, node, net| {
                 daemon.command(node, net, &request);
             }),
             Action::Inject { from, to, bytes } => self.deliver(from, to, &bytes),
-            Action::Shutdown(id) => self.with(id, false, |daemon, _, _| {
+            Action::Shutdown(id) => self.with(id, |daemon, _, _| {
                 daemon.exit.get_or_insert(Exit::Done);
             }),
             Action::Kill(id) => {
@@ -397,16 +403,39 @@ impl World {
                     host.asleep_ns = self.net.true_ns + to_ns(time.0);
                 }
             }
-            Action::Suspend(id, time) => {
+            Action::Suspend(id, time) => self.suspend(id, time, Seconds::ZERO),
+            Action::SuspendInexactly(id, time, error) => self.suspend(id, time, error),
+            Action::Freeze(id, time) => {
                 if let Some(host) = self.hosts.get_mut(id.0) {
                     let end = self.net.true_ns + to_ns(time.0);
                     host.node.clock.advance(self.net.true_ns);
-                    host.node.clock.suspend(end);
+                    host.node.clock.stand_still(end);
                     host.asleep_ns = end;
                 }
             }
             Action::Leap(leap) => self.net.leaps_ns -= i64::from(leap) * to_ns(1.0),
         }
+    }
+
+    /// The end of a suspend sets the clock, of which the kernel tells who waits for that.
+    fn suspend(&mut self, id: NodeId, time: Seconds, error: Seconds) {
+        let Some(host) = self.hosts.get_mut(id.0) else {
+            return;
+        };
+        let end = self.net.true_ns + to_ns(time.0);
+        host.node.clock.advance(self.net.true_ns);
+        host.node.clock.suspend(end, error);
+        host.asleep_ns = end;
+        host.clock_set = true;
+        host.wake_generation += 1;
+        let generation = host.wake_generation;
+        self.net.schedule(
+            end,
+            Event::Wake {
+                node: id,
+                generation,
+            },
+        );
     }
 
     fn start(&mut self, id: NodeId) {

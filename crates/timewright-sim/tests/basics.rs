@@ -99,7 +99,9 @@ fn steps_from_outside() {
         for seed in seeds(3) {
             let report = scenario.run(seed, LENGTH_S).unwrap();
             keeps_intervals(&report, "c", &["s1"]);
-            BOUNDS.sync(1500.0, 1550.0).check(&report, "c");
+            // Found when it happens and not when the next poll is due, so earlier than upstream's
+            // 1500 s.
+            BOUNDS.sync(1400.0, 1550.0).check(&report, "c");
             logs(&report, "c", "time jump detected", 1..=1);
         }
     }

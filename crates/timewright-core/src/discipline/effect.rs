@@ -15,7 +15,8 @@ pub enum ChangeKind {
     Adjust,
     /// The clock was stepped by a known amount; also a leap second corrected by us.
     Step,
-    /// The clock was stepped by something else, or all sources are to be reset.
+    /// The clock was stepped by something else or not watched for a while, or all sources are to
+    /// be reset: what was measured before does not hold any more.
     UnknownStep,
 }
 
@@ -171,6 +172,16 @@ pub enum DisciplineEvent {
     BackwardJump,
     /// The clock went ahead without our doing.
     ForwardJump,
+    /// The machine slept.
+    Suspended {
+        /// How long, as the kernel knows it.
+        length: Seconds,
+    },
+    /// The machine, or this process, stood still while the clocks went on.
+    Paused {
+        /// How late it woke up.
+        length: Seconds,
+    },
     /// A temperature gave an unlikely compensation, which was not applied.
     CompensationRefused {
         /// The compensation.
@@ -207,6 +218,8 @@ impl DisciplineEvent {
             | Self::Stepped { .. }
             | Self::BackwardJump
             | Self::ForwardJump
+            | Self::Suspended { .. }
+            | Self::Paused { .. }
             | Self::CompensationRefused { .. }
             | Self::TemperatureUnreadable { .. } => Severity::Warning,
             Self::StepFailed => Severity::Error,
@@ -240,6 +253,12 @@ impl fmt::Display for DisciplineEvent {
             }
             Self::BackwardJump => f.write_str("Backward time jump detected!"),
             Self::ForwardJump => f.write_str("Forward time jump detected!"),
+            Self::Suspended { length } => {
+                write!(f, "Suspend of {} seconds detected", Fixed(length.0, 3))
+            }
+            Self::Paused { length } => {
+                write!(f, "Pause of {} seconds detected", Fixed(length.0, 3))
+            }
             Self::CompensationRefused { ppm } => write!(
                 f,
                 "Temperature compensation of {} ppm exceeds sanity limit of 10.0",
@@ -363,6 +382,20 @@ mod tests {
                 DisciplineEvent::ForwardJump,
                 Severity::Warning,
                 "Forward time jump detected!",
+            ),
+            (
+                DisciplineEvent::Suspended {
+                    length: Seconds(3.25),
+                },
+                Severity::Warning,
+                "Suspend of 3.250 seconds detected",
+            ),
+            (
+                DisciplineEvent::Paused {
+                    length: Seconds(15.0),
+                },
+                Severity::Warning,
+                "Pause of 15.000 seconds detected",
             ),
             (
                 DisciplineEvent::CompensationRefused { ppm: 10.5 },

@@ -5,6 +5,7 @@ use super::effect::{
     ChangeKind, ClockChange, Cx, DisciplineEvent, Effect, Effects, SmoothingCommand,
 };
 use super::frequency::{Frequency, FrequencyChange};
+use super::jump::Jump;
 use super::null::NullCorrection;
 use super::precision;
 use super::slew::{Slew, SlewPlan};
@@ -382,6 +383,24 @@ impl LocalClock {
         let cooked = raw.cook(Seconds::ZERO);
         self.change(raw, cooked, 0.0, offset, ChangeKind::UnknownStep, cx);
         disperse(offset.abs(), cx.out);
+    }
+
+    /// The clock was out of control for a moment, but not so much that everything has to be
+    /// learnt anew: the slew in progress goes on. Returns the number of the change.
+    pub fn follow_jump(&mut self, jump: &Jump, cx: &mut Cx<'_>) -> u64 {
+        self.skip(jump.gained);
+        let raw = cx.clock.now();
+        let cooked = self.cook(raw).0;
+        self.change(raw, cooked, 0.0, jump.offset, ChangeKind::UnknownStep, cx);
+        self.changes
+    }
+
+    /// The clock advanced by so much without running: the slew did not go on in that time.
+    pub fn skip(&mut self, gained: Seconds) {
+        match &mut self.driver {
+            Driver::Slew(slew) => slew.shift(-gained),
+            Driver::Null(null) => null.shift(gained),
+        }
     }
 
     /// Sets the temperature compensation in ppm and returns the one that took effect. Sources

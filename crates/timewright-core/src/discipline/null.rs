@@ -29,6 +29,11 @@ impl NullCorrection {
         ppm
     }
 
+    /// The clock advanced by so much without running.
+    pub(crate) fn shift(&mut self, gained: Seconds) {
+        self.last += gained;
+    }
+
     pub(crate) fn accrue(&mut self, offset: Seconds) {
         self.register += offset.0;
     }

@@ -24,6 +24,7 @@ mod setup;
 mod startup;
 #[cfg(test)]
 pub(crate) mod testing;
+mod urgent;
 
 pub use crate::source::names::LookupAnswer;
 pub(crate) use access::AccessService;
@@ -55,6 +56,7 @@ use std::collections::{BTreeMap, VecDeque};
 use timewright_config::{Config, SourceSpec};
 use timewright_control::server::Responder;
 use timewright_time::{Cooked, MonoTime, Now, Raw, Seconds, Timestamp};
+use urgent::Urgent;
 
 /// What a step may use besides the engine's own state.
 pub struct Context<'a> {
@@ -119,6 +121,7 @@ pub struct Engine {
     tempcomp: Option<Tempcomp>,
     pub(crate) refclocks: Refclocks,
     jumps: JumpDetector,
+    urgent: Urgent,
     /// The current wake-up; its raw time follows our own steps.
     wake: Now,
     /// Cooked time of the wake-up, following all changes since, and its error.
@@ -167,24 +170,29 @@ impl Engine {
         .min()
     }
 
-    /// Called first after every wait: looks for steps of the clock that were not ours.
+    /// Called first after every wait: looks for what happened to the clock that was not our doing.
     ///
-    /// `before` is the system clock right before the wait.
-    pub fn handle_wake_up(
-        &mut self,
-        now: Now,
-        before: Timestamp<Raw>,
-        wait: Wait,
-        cx: &mut Context<'_>,
-    ) {
-        if let Some(jump) = self.jumps.check(before, now, wait) {
-            self.wake = now;
-            cx.out.log(jump.event().into());
-            self.with_clock(cx, |engine, dcx| {
-                engine.local.external_step(jump.offset, dcx)
-            });
-            self.settle(cx);
-        }
+    /// All sources are polled soon after; what was measured before holds no more.
+    pub fn handle_wake_up(&mut self, now: Now, wait: Wait, cx: &mut Context<'_>) {
+        let Some(jump) = self.jumps.check(now, wait) else {
+            return;
+        };
+        self.begin(now);
+        cx.out.log(jump.event().into());
+        self.with_clock(cx, |engine, dcx| {
+            if let Some(error) = jump.error {
+                let reference = &mut engine.reference;
+                reference.survive_jump(&jump, error, &mut engine.local, dcx);
+            } else {
+                engine.local.skip(jump.gained);
+                engine.local.external_step(jump.offset, dcx);
+            }
+        });
+        let round = self.urgent.round(wait.boot.unwrap_or(now.mono));
+        self.with_table(cx, |table, env| {
+            table.poll_soon(round.wait, round.burst, env);
+        });
+        self.settle(cx);
     }
 
     /// Does one thing that is due. Harmless when nothing is.

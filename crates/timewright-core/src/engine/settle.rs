@@ -215,13 +215,16 @@ impl Engine {
     /// Whoever adds such a store adds a line here.
     fn fan_out(&mut self, change: &ClockChange, more: &mut Effects, cx: &mut Context<'_>) {
         let (dfreq, doffset) = (FreqRatio(change.dfreq), change.doffset);
-        if change.kind != ChangeKind::Adjust {
-            self.wake.raw = self.wake.raw - doffset;
+        if change.kind == ChangeKind::UnknownStep {
+            // Found by a wake-up that is in the new time already.
+            self.event_time = self.local.cook(self.wake.raw).0;
+        } else {
+            if change.kind == ChangeKind::Step {
+                self.wake.raw = self.wake.raw - doffset;
+            }
+            let (when, rate) = (change.cooked, change.dfreq);
+            self.event_time = self.event_time.adjusted(when, rate, doffset.0).0;
         }
-        self.event_time = self
-            .event_time
-            .adjusted(change.cooked, change.dfreq, doffset.0)
-            .0;
         self.jumps.on_clock_change(change);
         if change.kind == ChangeKind::UnknownStep {
             let mut out = Vec::new();

@@ -81,6 +81,7 @@ impl Engine {
             effects: Effects::new(),
             manual: Manual::new(config.command.manual),
             jumps: JumpDetector::new(now),
+            urgent: super::urgent::Urgent::default(),
             wake: now,
             phase: Phase::Starting,
             owed: BTreeMap::new(),

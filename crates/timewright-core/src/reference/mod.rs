@@ -33,6 +33,7 @@ pub use timewright_wire::Leap;
 pub use tracking::{ReferenceName, TrackingRecord, TrackingReport, leap_letter, ref_id_text};
 pub use update::ReferenceUpdate;
 
+use crate::discipline::jump::Jump;
 use crate::discipline::{ChangeKind, ClockChange, Cx, DisciplineEvent, Effect, LocalClock};
 use crate::rng::Rng;
 use leap::{LeapDue, LeapSchedule};
@@ -241,6 +242,29 @@ impl Reference {
                 self.update_leap(self.leap.leap, Some(now_s), true, local, cx);
             }
         }
+    }
+
+    /// The clock was out of control for a moment and may be wrong by `error` more than is known:
+    /// the root dispersion grows by that until the sources tell.
+    pub fn survive_jump(
+        &mut self,
+        jump: &Jump,
+        error: Seconds,
+        local: &mut LocalClock,
+        cx: &mut Cx<'_>,
+    ) {
+        // Known from here on: what others make of such a change would end the synchronisation.
+        self.last_change = local.follow_jump(jump, cx);
+        self.last_update = None;
+        if !self.ref_time.is_zero() {
+            self.ref_time = self.ref_time - jump.offset;
+        }
+        if self.synchronised && self.mode == Mode::Normal {
+            self.root_dispersion += error;
+            let raw = cx.clock.now();
+            self.publish_status(local.cook(raw).0, local, cx);
+        }
+        cx.out.push(Effect::ReferenceChanged);
     }
 
     /// The sources are lost: others are not to rely on our clock any more

@@ -18,6 +18,8 @@ use timewright_time::text::Fixed;
 use timewright_time::{Cooked, Seconds, Timestamp, log2_to_seconds};
 
 const INITIAL_DELAY: Seconds = Seconds(0.2);
+/// Requests out of turn are spread over so long.
+const URGENT_SPREAD: Seconds = Seconds(2.0);
 const MIN_SEPARATION: Seconds = Seconds(0.002);
 const MAX_SEPARATION: Seconds = Seconds(0.2);
 const RANDOMNESS: f64 = 0.02;
@@ -425,6 +427,26 @@ impl Association {
             self.transmit_delay(After::Change, self.elapsed(env), env)
         };
         self.arm_transmit(delay.max(INITIAL_DELAY), env);
+    }
+
+    /// Brings the next request forward, to `after` from now and a little: with `burst`, as
+    /// at the start, in a burst if the source has `iburst`.
+    ///
+    /// Machines that were stopped together go on together, so each adds a random time.
+    pub(crate) fn poll_soon(&mut self, after: Seconds, burst: bool, env: &mut Env<'_>) {
+        let timer = Timer::Transmit(self.id);
+        if self.suspended || self.mode == OperatingMode::Offline || !env.timers.is_armed(timer) {
+            return;
+        }
+        let delay = after + INITIAL_DELAY + URGENT_SPREAD * crate::rng::uniform(env.rng);
+        let due = env.timers.deadline(timer).map(|at| at - env.now.mono);
+        if due.is_some_and(|due| due >= Seconds::ZERO && due <= delay) {
+            return;
+        }
+        if burst && self.config.iburst && self.mode == OperatingMode::Online {
+            self.start_burst(IBURST_GOOD, IBURST_TOTAL, env);
+        }
+        self.arm_transmit(delay, env);
     }
 
     /// Time from the last request to the wake-up; 0 if there was none.

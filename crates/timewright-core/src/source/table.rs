@@ -705,6 +705,14 @@ impl SourceTable {
         }
     }
 
+    /// Asks every source soon, but not before `after`, and with a burst if `burst` and the source
+    /// has `iburst`: what was known of the clock holds no more.
+    pub fn poll_soon(&mut self, after: Seconds, burst: bool, env: &mut Env<'_>) {
+        for entry in self.entries.values_mut() {
+            entry.association.poll_soon(after, burst, env);
+        }
+    }
+
     // ---- parts
 
     pub(crate) fn entry(&self, id: SourceId) -> Option<&Entry> {
