@@ -249,6 +249,7 @@ mod tests {
             name: String::new(),
             addresses: Vec::new(),
             clock: ClockModel::default(),
+            has_boot_time: true,
             stamps: crate::node::Stamps::Kernel,
             config: config.clone(),
             boot: timewright_core::engine::Boot::default(),
