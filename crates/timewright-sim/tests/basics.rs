@@ -115,6 +115,21 @@ fn steps_from_outside() {
             logs(&report, "c", "System clock was stepped", 1..=1);
         }
     }
+    // Again and again.
+    for step_s in [-1e4, 1e4] {
+        let mut scenario = one_server("makestep 1 -1\n");
+        for k in 1..20 {
+            scenario = scenario.at(500.0 * f64::from(k), move |id| {
+                Action::StepClock(id("c"), Seconds(step_s))
+            });
+        }
+        for seed in seeds(3) {
+            let report = scenario.run(seed, LENGTH_S).unwrap();
+            keeps_intervals(&report, "c", &["s1"]);
+            BOUNDS.offset(2e4, 8e3).check(&report, "c");
+            logs(&report, "c", "System clock was stepped", 18..=19);
+        }
+    }
 }
 
 #[test]
@@ -125,6 +140,7 @@ fn large_jitter() {
     for seed in seeds(5) {
         let report = scenario.run(seed, LENGTH_S).unwrap();
         selects(&report, "c");
+        keeps_intervals(&report, "c", &["s1"]);
         BOUNDS.offset(0.5, 0.1).freq(0.2, 5e-3).check(&report, "c");
     }
 }
@@ -187,6 +203,7 @@ fn a_majority_of_falsetickers_stops_the_clock() {
         for seed in seeds(5) {
             let report = falsetickers(liars).run(seed, LENGTH_S).unwrap();
             does_not_select(&report, "c");
+            keeps_intervals(&report, "c", &["s1", "s2", "s3", "s4", "s5"]);
             BOUNDS.check_not(&report, "c");
             logs(&report, "c", why, 1..=1);
         }
@@ -332,9 +349,14 @@ fn outages() {
             .offset(1e-2, 5e-3)
             .freq(1e-4, 2e-5)
             .check(&report, "c");
+        let lost = "Can't synchronise: no selectable sources (1 unreachable";
+        logs(&report, "c", lost, 5..=15);
         logs(&report, "c", "Selected source", 5..=15);
     }
 }
+
+/// First second of the NTP era window, as chrony 4.8 was built for the recordings.
+const ERA_S: i64 = 218_499_893;
 
 #[test]
 fn eras_of_ntp_time() {
@@ -342,15 +364,29 @@ fn eras_of_ntp_time() {
     let scenario = one_server("").start(2_085_978_496 - 500);
     check_all(&scenario, 1, BOUNDS);
     // The first second of the window of 2^32 s, and its end.
-    let era_s = 218_499_893;
-    for start_s in [era_s, era_s + (1 << 32) - 10_001] {
+    for start_s in [ERA_S, ERA_S + (1 << 32) - 10_001] {
         for offset_s in [-0.1, 0.1] {
-            let scenario = one_server("")
-                .start(start_s)
-                .boot("s1", |b| b.era_s = era_s)
-                .boot("c", |b| b.era_s = era_s)
-                .clock("c", clock(offset_s, 100.0, 1e-9));
+            let scenario = in_era(start_s, offset_s);
             check_all(&scenario, 1, BOUNDS);
         }
     }
+    // Outside of the window, or leaving it, no time can be told.
+    for start_s in [ERA_S - 10_000, ERA_S + (1 << 32)] {
+        for offset_s in [-0.1, 0.1] {
+            for seed in seeds(3) {
+                let report = in_era(start_s, offset_s).run(seed, LENGTH_S).unwrap();
+                keeps_intervals(&report, "c", &["s1"]);
+                BOUNDS.check_not(&report, "c");
+            }
+        }
+    }
+}
+
+/// [`one_server`] that starts somewhere in or near the window of `eras_of_ntp_time`.
+fn in_era(start_s: i64, offset_s: f64) -> Scenario {
+    one_server("")
+        .start(start_s)
+        .boot("s1", |b| b.era_s = ERA_S)
+        .boot("c", |b| b.era_s = ERA_S)
+        .clock("c", clock(offset_s, 100.0, 1e-9))
 }

@@ -242,10 +242,43 @@ fn minimum_number_of_sources() {
     for seed in seeds(3) {
         let report = servers(1, "minsources 3\n").run(seed, LENGTH_S).unwrap();
         does_not_select(&report, "c");
+        keeps_intervals(&report, "c", &["s1"]);
         BOUNDS.check_not(&report, "c");
         let report = servers(3, "minsources 3\n").run(seed, LENGTH_S).unwrap();
         selects(&report, "c");
+        keeps_intervals(&report, "c", &["s1", "s2", "s3"]);
         BOUNDS.check(&report, "c");
+    }
+}
+
+#[test]
+fn strata_out_of_range_are_not_followed() {
+    for (stratum, complaint) in [
+        (2, Some("Stratum of 10.0.0.1 (s1) below minstratum of 3")),
+        (3, None),
+        (5, None),
+        (6, Some("Stratum of 10.0.0.1 (s1) above maxstratum of 5")),
+    ] {
+        let scenario = one_server("minstratum 3\nmaxstratum 5\n")
+            .configure("s1", &format!("local stratum {stratum}\n"));
+        for seed in seeds(3) {
+            let report = scenario.run(seed, LENGTH_S).unwrap();
+            keeps_intervals(&report, "c", &["s1"]);
+            logs(
+                &report,
+                "c",
+                "Stratum of",
+                0..=usize::from(complaint.is_some()),
+            );
+            if let Some(complaint) = complaint {
+                logs(&report, "c", complaint, 1..=1);
+                does_not_select(&report, "c");
+                BOUNDS.check_not(&report, "c");
+            } else {
+                selects(&report, "c");
+                BOUNDS.check(&report, "c");
+            }
+        }
     }
 }
 

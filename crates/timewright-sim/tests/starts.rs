@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{BOUNDS, clock, logs, one_server, servers, servers_with};
+use common::{BOUNDS, clock, keeps_intervals, logs, one_server, selects, servers, servers_with};
 use timewright_control::request::{Burst, MakeStepRule, SourceMask};
 use timewright_control::{Address, Command, ReplyData, Request, Status};
 use timewright_core::engine::Purpose;
@@ -62,8 +62,14 @@ fn initial_step_needs_agreement_and_answers() {
         .clock("c", clock(0.1, 0.0, 0.0));
     for seed in seeds(3) {
         let report = split.run(seed, 500.0).unwrap();
-        BOUNDS.sync(130.0, 450.0).check(&report, "c");
+        keeps_intervals(&report, "c", &["s1", "s2"]);
+        BOUNDS
+            .sync(360.0, 450.0)
+            .offset(1e-3, 1e-3)
+            .check(&report, "c");
         logs(&report, "c", "No suitable source for initstepslew", 1..=1);
+        let at = report.node("c").logged("No suitable source")[0];
+        assert!((198.0..212.0).contains(&at), "{at}");
         let report = mute.run(seed, 100.0).unwrap();
         logs(&report, "c", "No suitable source for initstepslew", 1..=1);
         let at = report.node("c").logged("No suitable source")[0];
@@ -170,6 +176,65 @@ fn without_control_the_clock_is_left_alone() {
         assert!((seen.offset_s - 1.1).abs() < 0.01, "{seen:?}");
         // The estimate follows the truth nevertheless.
         assert!(seen.estimate_s.abs() < 1e-3, "{seen:?}");
+    }
+}
+
+#[test]
+fn without_control_steps_are_made_in_the_model_only() {
+    let perfect = |options: &str, config: &str| {
+        servers_with(1, options, config)
+            .clock("c", clock(0.0, 0.0, 0.0))
+            .boot("c", |b| b.control_clock = false)
+            .command_at(300.0, "c", Request::Tracking)
+    };
+    for seed in seeds(3) {
+        for (scenario, correction_s, failures) in [
+            (perfect("", ""), 0.0, 0..=0),
+            // The server is said to be wrong by 5 s; nothing can be done about it.
+            (perfect("offset 5.0005", "makestep 0.01 -1\n"), 5.0, 20..=60),
+        ] {
+            let report = scenario.run(seed, LENGTH_S).unwrap();
+            selects(&report, "c");
+            keeps_intervals(&report, "c", &["s1"]);
+            BOUNDS
+                .sync(0.0, 1.0)
+                .offset(1e-6, 1e-6)
+                .freq(1e-9, 1e-9)
+                .check(&report, "c");
+            logs(&report, "c", "Could not step", failures);
+            let Some(ReplyData::Tracking(seen)) = report
+                .node("c")
+                .reply(Command::Tracking)
+                .map(|r| r.data.clone())
+            else {
+                panic!("a tracking report");
+            };
+            assert_eq!(seen.stratum, 2);
+            let apart = seen.current_correction.abs() - correction_s;
+            assert!(apart.abs() < 1e-3, "{seen:?}");
+            assert!(seen.last_offset.abs() < 1e-3, "{seen:?}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_drift_file_is_corrected_at_once() {
+    for freq_ppm in [-5e4, -500.0, 500.0, 5e4] {
+        for drift_ppm in [-1e4, -100.0, 100.0, 1e4] {
+            let config = "driftfile /sim/drift\nmakestep 1 1\n";
+            let scenario = servers_with(1, "minpoll 6 maxpoll 6", config)
+                .clock("c", clock(100.0, freq_ppm, 0.0))
+                .link_all(Link::exponential(1e-6, 1e-6))
+                .drift_file("c", &format!("{drift_ppm:e} 100000\n"));
+            for seed in seeds(3) {
+                let report = scenario.run(seed, 180.0).unwrap();
+                BOUNDS
+                    .sync(120.0, 140.0)
+                    .offset(1e-5, 1e-5)
+                    .freq(1e-7, 1e-7)
+                    .check(&report, "c");
+            }
+        }
     }
 }
 
