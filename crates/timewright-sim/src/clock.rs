@@ -52,12 +52,16 @@ pub(crate) fn to_ns(s: f64) -> i64 {
     (s * NS).round() as i64
 }
 
+/// Whole nanoseconds, rounded down, and what is left, 0..1.
 #[expect(
     clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
     reason = "simulated spans fit nanoseconds in i64"
 )]
-const fn whole_ns(ns: f64) -> i64 {
-    ns as i64
+fn split_ns(ns: f64) -> (i64, f64) {
+    let towards_zero = ns as i64;
+    let whole = towards_zero - i64::from((towards_zero as f64) > ns);
+    (whole, ns - whole as f64)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "spans are reported as floats")]
@@ -116,10 +120,10 @@ impl SimClock {
         let gained = self.oscillator.advance(true_ns);
         let f = self.correction_ppm * 1e-6;
         self.raw_fraction_ns += (gained * (1.0 - f) - from_ns(dt_ns) * f) * NS;
-        let whole = self.raw_fraction_ns.floor();
-        self.raw_fraction_ns -= whole;
+        let (whole, fraction) = split_ns(self.raw_fraction_ns);
+        self.raw_fraction_ns = fraction;
         let before = self.raw_ns;
-        self.raw_ns += dt_ns + whole_ns(whole);
+        self.raw_ns += dt_ns + whole;
         if let Leap::Announced(leap) = self.leap {
             self.leap_at_midnight(before, leap);
         }

@@ -356,7 +356,9 @@ impl Scenario {
                 start_s: host.start_s,
             });
         }
-        let find = |name: &str| NodeId(self.index(name));
+        let index: BTreeMap<&str, usize> =
+            (0..).zip(&self.hosts).map(|(i, h)| (&*h.name, i)).collect();
+        let find = |name: &str| NodeId(*index.get(name).expect("the scenario has this host"));
         for (from, to, link) in &self.links {
             world.set_link(find(from), find(to), *link);
         }
@@ -447,9 +449,10 @@ impl Scenario {
     /// # Panics
     /// When the scenario names a host it does not have: a mistake in the scenario itself.
     fn index(&self, name: &str) -> usize {
+        // Most often it is the one just added.
         self.hosts
             .iter()
-            .position(|h| h.name == name)
+            .rposition(|h| h.name == name)
             .expect("the scenario has this host")
     }
 

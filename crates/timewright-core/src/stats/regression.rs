@@ -140,11 +140,15 @@ pub fn weighted(x: &[f64], y: &[f64], w: &[f64]) -> Option<LinearFit> {
 /// Number of runs of residuals of equal sign (`discipline.md` 2.2). A zero is a run of its own.
 #[must_use]
 pub fn runs(residuals: &[f64]) -> usize {
-    let breaks = residuals.windows(2).filter(|pair| match pair {
-        [a, b] => !(*a < 0.0 && *b < 0.0 || *a > 0.0 && *b > 0.0),
-        _ => false,
-    });
-    1 + breaks.count()
+    let later = residuals.iter().skip(1);
+    // Signs of residuals are hard to foresee, for processors too: no branches.
+    let goes_on = |(a, b): (&f64, &f64)| (*a < 0.0) & (*b < 0.0) | (*a > 0.0) & (*b > 0.0);
+    let unbroken: usize = residuals
+        .iter()
+        .zip(later)
+        .map(|pair| usize::from(goes_on(pair)))
+        .sum();
+    residuals.len().max(1) - unbroken
 }
 
 /// Weighted regression over the newest points whose residuals look random
@@ -193,13 +197,17 @@ pub fn best(x: &[f64], y: &[f64], w: &[f64], min_samples: usize) -> Option<BestF
 /// The median (`discipline.md` 2.4); `None` of nothing. NaNs sort outside of all numbers.
 #[must_use]
 pub fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let upper = *sorted.get(sorted.len() / 2)?;
-    if sorted.len() % 2 == 1 {
+    if values.is_empty() {
+        return None;
+    }
+    let mut parted = values.to_vec();
+    let middle = parted.len() / 2;
+    let (below, &mut upper, _) = parted.select_nth_unstable_by(middle, f64::total_cmp);
+    if values.len() % 2 == 1 {
         return Some(upper);
     }
-    Some(0.5 * (upper + sorted.get(sorted.len() / 2 - 1)?))
+    let lower = below.iter().copied().max_by(f64::total_cmp)?;
+    Some(0.5 * (upper + lower))
 }
 
 /// Least-absolute-deviation regression with a runs test (`discipline.md` 2.5).
