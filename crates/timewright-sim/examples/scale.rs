@@ -59,7 +59,8 @@ fn large(clients: u32, servers: u32, hours: u32) -> Result<(), Failure> {
     let mut scenario = Scenario::new();
     let mut strata = Vec::new();
     let mut above: Vec<String> = Vec::new();
-    for (stratum, count) in (1..).zip([first, second, third, clients]) {
+    for (stratum, count) in [first, second, third, clients].into_iter().enumerate() {
+        let stratum = stratum + 1;
         let names: Vec<String> = (0..count).map(|i| format!("n{stratum}.{i}")).collect();
         for name in &names {
             let serves = if stratum < 4 { "allow\n" } else { "" };
@@ -78,7 +79,7 @@ fn large(clients: u32, servers: u32, hours: u32) -> Result<(), Failure> {
                 scenario = scenario.starts_at(name, 2000.0 + 1000.0 * dice.uniform());
             }
         }
-        strata.push((STRATA[stratum - 1], names.clone()));
+        strata.push(names.clone());
         above = names;
     }
     let length_s = 3600.0 * f64::from(hours);
@@ -86,10 +87,10 @@ fn large(clients: u32, servers: u32, hours: u32) -> Result<(), Failure> {
         .link_all(Link::exponential(5e-3, 1e-3))
         .forget_packets()
         .sample_every(900.0);
-    run(&scenario, length_s, clients * hours, &strata)
+    let titles = ["stratum 1", "stratum 2", "stratum 3", "clients"];
+    let groups: Vec<_> = titles.into_iter().zip(strata).collect();
+    run(&scenario, length_s, clients * hours, &groups)
 }
-
-const STRATA: [&str; 4] = ["stratum 1", "stratum 2", "stratum 3", "clients"];
 
 fn wrong(offset_s: f64, freq_ppm: f64) -> ClockModel {
     ClockModel {

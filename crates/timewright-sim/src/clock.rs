@@ -117,9 +117,9 @@ impl SimClock {
         if dt_ns <= 0 {
             return;
         }
-        let gained = self.oscillator.advance(true_ns);
+        let (dt, gained) = self.oscillator.advance(true_ns);
         let f = self.correction_ppm * 1e-6;
-        self.raw_fraction_ns += (gained * (1.0 - f) - from_ns(dt_ns) * f) * NS;
+        self.raw_fraction_ns += (gained * (1.0 - f) - dt * f) * NS;
         let (whole, fraction) = split_ns(self.raw_fraction_ns);
         self.raw_fraction_ns = fraction;
         let before = self.raw_ns;

@@ -5,6 +5,7 @@
 //! each, clocks, paths and actions; [`Scenario::run`] answers with what every clock did.
 #![forbid(unsafe_code)]
 
+mod agenda;
 mod check;
 mod clock;
 mod daemon;

@@ -1,5 +1,6 @@
 //! True time, what is due, and the paths between hosts.
 
+use crate::agenda::Agenda;
 use crate::clock::{from_ns, to_ns};
 use crate::device::Moment;
 use crate::link::Link;
@@ -95,8 +96,7 @@ pub(crate) struct Network {
     pub(crate) seed: u64,
     /// What leap seconds so far have added to UTC.
     pub(crate) leaps_ns: i64,
-    sequence: u64,
-    due: BTreeMap<(i64, u64), Event>,
+    due: Agenda<Event>,
     owners: BTreeMap<IpAddr, NodeId>,
     names: BTreeMap<String, Lookup>,
     paths: BTreeMap<(NodeId, NodeId), Path>,
@@ -114,8 +114,7 @@ impl Network {
             true_ns: start_ns,
             seed,
             leaps_ns: 0,
-            sequence: 0,
-            due: BTreeMap::new(),
+            due: Agenda::default(),
             owners: BTreeMap::new(),
             names: BTreeMap::new(),
             paths: BTreeMap::new(),
@@ -224,20 +223,18 @@ impl Network {
     }
 
     pub(crate) fn schedule(&mut self, at_ns: i64, event: Event) {
-        self.sequence += 1;
-        self.due
-            .insert((at_ns.max(self.true_ns), self.sequence), event);
+        self.due.insert(at_ns.max(self.true_ns), event);
     }
 
     /// When the next event is due.
     pub(crate) fn next_ns(&self) -> Option<i64> {
-        self.due.first_key_value().map(|(&(at, _), _)| at)
+        self.due.next_ns()
     }
 
     /// Moves to the next event and takes it.
     pub(crate) fn next_event(&mut self) -> Option<Event> {
-        let ((at, _), event) = self.due.pop_first()?;
-        self.true_ns = at;
+        let (at_ns, event) = self.due.pop()?;
+        self.true_ns = at_ns;
         Some(event)
     }
 

@@ -5,7 +5,7 @@
 //! the walk changes are counted from the start of the simulation, so that its values do not depend
 //! on when anybody looks.
 
-use crate::clock::{from_ns, to_ns};
+use crate::clock::from_ns;
 use crate::random::SimRng;
 use std::f64::consts::TAU;
 
@@ -66,6 +66,7 @@ pub(crate) struct Oscillator {
 }
 
 const DAY_S: f64 = 86_400.0;
+const SECOND_NS: i64 = 1_000_000_000;
 
 impl Oscillator {
     pub(crate) fn new(model: ClockModel, true_ns: i64, rng: SimRng) -> Self {
@@ -101,11 +102,11 @@ impl Oscillator {
     /// Changes the random walk and schedules its next change.
     pub(crate) fn change(&mut self) {
         self.walk += self.model.wander * self.rng.normal();
-        self.change_ns += to_ns(1.0);
+        self.change_ns += SECOND_NS;
     }
 
-    /// Moves to a later true time and returns the seconds gained on it meanwhile.
-    pub(crate) fn advance(&mut self, true_ns: i64) -> f64 {
+    /// Moves to a later true time; returns the seconds of it that passed and those gained on it.
+    pub(crate) fn advance(&mut self, true_ns: i64) -> (f64, f64) {
         let dt = from_ns(true_ns - self.true_ns);
         let mut gained = dt * (self.model.freq_ppm * 1e-6 + self.walk);
         if self.model.ageing_ppm_per_day.abs() > 0.0 {
@@ -117,7 +118,7 @@ impl Oscillator {
             self.sine_integral = integral;
         }
         self.true_ns = true_ns;
-        gained
+        (dt, gained)
     }
 
     /// Its frequency error now, s/s.
@@ -160,13 +161,14 @@ impl Oscillator {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::to_ns;
 
     /// Seconds gained after `at_s`, in steps of up to a second, and the frequency error then.
     fn run(model: ClockModel, at_s: f64, seed: u64) -> (f64, f64) {
         let mut o = Oscillator::new(model, 0, SimRng::new(seed, 0));
         let mut gained = 0.0;
         while o.true_ns < to_ns(at_s) {
-            gained += o.advance(to_ns(at_s).min(o.true_ns + to_ns(1.0)));
+            gained += o.advance(to_ns(at_s).min(o.true_ns + to_ns(1.0))).1;
             if o.true_ns == o.change_ns {
                 o.change();
             }
