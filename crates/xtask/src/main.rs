@@ -12,6 +12,7 @@ mod foreground;
 mod fuzz;
 mod licences;
 mod peers;
+mod quality;
 mod shell;
 mod sim;
 mod suite;
@@ -33,6 +34,7 @@ Usage: cargo xtask COMMAND [ARGUMENTS]
   system [FILTER]   process tests in network namespaces (root), those whose name has FILTER
   sim FILE          what accuracy a chrony.conf gives on a network; see docs/simulator.md
                     (`--seed N`, `--seeds K`, `--svg OUT`, `--csv OUT`, `--help`)
+  quality           write docs/quality.md and its plots anew (`--quick`: only see that it works)
   bench server      processor time per reply, ours beside Debian's chronyd; two processors needed
   vm                the shipped systemd unit in a virtual machine that may set its clock (root)
   arrows            check the direction of the dependencies and where unsafe code may be
@@ -57,6 +59,7 @@ fn run() -> Result<()> {
         ["demo"] => demo::run(),
         ["test", steps @ ..] => suite::run(steps),
         ["system", rest @ ..] => system::run(rest),
+        ["quality", rest @ ..] => quality::run(rest),
         ["sim", rest @ ..] => sim::run(rest),
         ["bench", "server", rest @ ..] => bench::server(rest),
         ["bench", "inside", rest @ ..] => bench::inside(rest),
