@@ -41,6 +41,9 @@ use local::{LocalReference, MAX_STRATUM, Sourced};
 use std::net::{IpAddr, Ipv4Addr};
 use timewright_time::{Cooked, FreqRatio, MonoTime, Now, Raw, Seconds, Timestamp};
 
+/// A root distance that is no synchronisation (`MAXDISP` of RFC 5905; the kernel agrees).
+const MAX_DISTANCE: Seconds = Seconds(16.0);
+
 /// The state of the reference.
 #[derive(Clone, Debug)]
 pub struct Reference {
@@ -245,7 +248,8 @@ impl Reference {
     }
 
     /// The clock was out of control for a moment and may be wrong by `error` more than is known:
-    /// the root dispersion grows by that until the sources tell.
+    /// the root dispersion grows by that until the sources tell. With one that says nothing any
+    /// more the synchronisation ends.
     pub fn survive_jump(
         &mut self,
         jump: &Jump,
@@ -261,8 +265,12 @@ impl Reference {
         }
         if self.synchronised && self.mode == Mode::Normal {
             self.root_dispersion += error;
-            let raw = cx.clock.now();
-            self.publish_status(local.cook(raw).0, local, cx);
+            let now = local.cook(cx.clock.now()).0;
+            if self.root_delay / 2.0 + self.root_dispersion(now) < MAX_DISTANCE {
+                self.publish_status(now, local, cx);
+            } else {
+                self.set_unsynchronised(local, cx);
+            }
         }
         cx.out.push(Effect::ReferenceChanged);
     }
