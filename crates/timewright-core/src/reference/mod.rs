@@ -238,12 +238,17 @@ impl Reference {
             self.set_unsynchronised(local, cx);
         }
         if change.kind != ChangeKind::Adjust {
-            if self.leap.in_progress() {
-                self.leap.shift(change.doffset);
-            } else if self.leap.second != 0 {
-                let now_s = cx.clock.now().sec();
-                self.update_leap(self.leap.leap, Some(now_s), true, local, cx);
-            }
+            self.set_leap_timer_again(change.doffset, local, cx);
+        }
+    }
+
+    /// The clock was moved, positive: back; so a leap second is closer or farther.
+    fn set_leap_timer_again(&mut self, offset: Seconds, local: &mut LocalClock, cx: &mut Cx<'_>) {
+        if self.leap.in_progress() {
+            self.leap.shift(offset);
+        } else if self.leap.second != 0 {
+            let now_s = cx.clock.now().sec();
+            self.update_leap(self.leap.leap, Some(now_s), true, local, cx);
         }
     }
 
@@ -272,6 +277,7 @@ impl Reference {
                 self.set_unsynchronised(local, cx);
             }
         }
+        self.set_leap_timer_again(jump.offset, local, cx);
         cx.out.push(Effect::ReferenceChanged);
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::discipline::jump::Cause;
 use crate::discipline::testing::{Bench, Zeros};
 use crate::discipline::{Effects, LocalClockConfig};
 use proptest::prelude::*;
@@ -373,6 +374,80 @@ fn an_external_step_unsynchronises_and_forgets_the_interval() {
     rig.bench.wait(10.0);
     rig.update(0.0);
     assert_eq!(rig.reference.last_interval, Seconds::ZERO);
+}
+
+fn suspend(slept: f64, error: f64) -> Jump {
+    Jump {
+        cause: Cause::Suspend(Seconds(slept)),
+        offset: Seconds::ZERO,
+        gained: Seconds(slept),
+        error: Some(Seconds(error)),
+    }
+}
+
+#[test]
+fn a_short_suspend_makes_the_bound_grow() {
+    let mut rig = Rig::started(ReferenceConfig::default());
+    rig.update(0.01);
+    let before = rig.data();
+    // The clock went on for three seconds in which nothing ran.
+    rig.bench.clock.raw += Seconds(3.0);
+    let jump = suspend(3.0, 2.0015);
+    let error = Seconds(2.0015);
+    let Rig {
+        bench,
+        local,
+        reference,
+    } = &mut rig;
+    reference.survive_jump(&jump, error, local, &mut bench.cx());
+    let effects = rig.bench.out.take();
+    let after = rig.data();
+    assert!(after.synchronised);
+    let grown = after.root_dispersion - before.root_dispersion;
+    assert!((2.0015..2.002).contains(&grown.0), "{grown:?}");
+    // The kernel is told, everybody else forgets, and being told of the change again changes
+    // nothing.
+    let (synchronised, _, max_error) = rig.bench.clock.sync.unwrap();
+    assert!(synchronised && max_error > 2.0);
+    let changes: Vec<ClockChange> = effects
+        .iter()
+        .filter_map(|e| match e {
+            Effect::Changed(change) => Some(*change),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].kind, ChangeKind::UnknownStep);
+    let Rig {
+        bench,
+        local,
+        reference,
+    } = &mut rig;
+    reference.on_clock_change(&changes[0], local, &mut bench.cx());
+    assert_eq!(rig.data(), after);
+    // The next update is as good as any.
+    rig.bench.wait(1.0);
+    rig.update(0.0);
+    let renewed = rig.data();
+    assert!(renewed.root_dispersion.0 < 0.01, "{renewed:?}");
+}
+
+#[test]
+fn suspends_that_add_up_end_the_synchronisation() {
+    let mut rig = Rig::started(ReferenceConfig::default());
+    rig.update(0.0);
+    for i in 1..=8 {
+        rig.bench.clock.raw += Seconds(1.0);
+        let Rig {
+            bench,
+            local,
+            reference,
+        } = &mut rig;
+        reference.survive_jump(&suspend(1.0, 2.0), Seconds(2.0), local, &mut bench.cx());
+        assert_eq!(rig.data().synchronised, i < 8, "{i}");
+    }
+    let (synchronised, _, _) = rig.bench.clock.sync.unwrap();
+    assert!(!synchronised);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::super::testing::{Bench, kinds};
 use super::*;
+use crate::discipline::jump::Cause;
 use ChangeKind::{Adjust, Step, UnknownStep};
 use proptest::prelude::*;
 
@@ -251,6 +252,35 @@ fn an_external_step_cancels_the_slew_and_is_announced() {
         })
         .collect();
     assert_eq!(changes, [Adjust, UnknownStep]);
+}
+
+#[test]
+fn a_slew_goes_on_where_a_suspend_interrupted_it() {
+    for control in [true, false] {
+        let (mut bench, mut local) = Bench::with(0.0, LocalClockConfig { control, ..quick() });
+        local
+            .accumulate_offset(Seconds(1.0), 0.0, &mut bench.cx())
+            .unwrap();
+        bench.wait(3.0);
+        let left = local.correction(bench.clock.raw).0;
+        let due = local.next_deadline();
+        bench.out.take();
+        // The clock went on for a minute, of which it was set back five seconds.
+        bench.clock.raw += Seconds(55.0);
+        let jump = Jump {
+            cause: Cause::Suspend(Seconds(60.0)),
+            offset: Seconds(5.0),
+            gained: Seconds(55.0),
+            error: None,
+        };
+        let seq = local.follow_jump(&jump, &mut bench.cx());
+        let now_left = local.correction(bench.clock.raw).0;
+        assert!((now_left - left).0.abs() < 1e-9, "{now_left:?}, {left:?}");
+        assert_eq!(local.next_deadline(), due);
+        let changes = bench.changes();
+        assert_eq!(kinds(&changes), [UnknownStep]);
+        assert_eq!((changes[0].seq, changes[0].doffset), (seq, Seconds(5.0)));
+    }
 }
 
 #[test]
