@@ -35,7 +35,11 @@ fn stop_for(process: &Process, length_s: u64) {
 /// The leap status of `chronyc -c tracking`.
 fn leap(host: &Host) -> String {
     let line = host.shell("chronyc -n -c tracking").ok();
-    line.trim().rsplit(',').next().unwrap_or_default().to_owned()
+    line.trim()
+        .rsplit(',')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[test]
@@ -51,7 +55,9 @@ fn a_long_pause_is_noticed_and_recovered_from() {
     // The last deadline was up to a second ahead when it was stopped; the machine may be busy.
     assert!((12.0..20.0).contains(&length), "{line}");
     wait_until_selected(&client);
-    wait_for("synchronisation", seconds(10), || (leap(&client) == "Normal").then_some(()));
+    wait_for("synchronisation", seconds(10), || {
+        (leap(&client) == "Normal").then_some(())
+    });
     let said = following.stderr();
     assert_eq!(said.matches(" detected").count(), 1, "{said}");
 }

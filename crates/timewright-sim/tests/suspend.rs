@@ -336,8 +336,8 @@ fn an_exchange_interrupted_by_a_suspend_gives_no_sample() {
     for seed in seeds(20) {
         let probe = servers_with(1, "minpoll 6 maxpoll 6", "").link_all(slow);
         let report = probe.run(seed, 1100.0).unwrap();
-        let sent = report.packets("c", "s1").map(|p| p.at_s);
-        let sent = sent.filter(|&t| t > 900.0).next().unwrap();
+        let mut sent = report.packets("c", "s1").map(|p| p.at_s);
+        let sent = sent.find(|&t| t > 900.0).unwrap();
         let report = servers_with(1, "minpoll 6 maxpoll 6", "log measurements\n")
             .link_all(slow)
             .sample_every(0.47)
