@@ -31,7 +31,9 @@ pub enum TimeScale {
 pub struct DeviceModel {
     /// How it counts seconds.
     pub scale: TimeScale,
-    /// How far it is ahead of that scale, seconds, by true seconds since the start.
+    /// How far it is ahead of that scale, seconds.
+    pub bias_s: f64,
+    /// How much further it is, seconds, by true seconds since the start.
     pub offset: fn(f64) -> f64,
     /// Standard deviation of the normal noise of what it shows, seconds.
     pub noise_s: f64,
@@ -49,6 +51,7 @@ impl Default for DeviceModel {
     fn default() -> Self {
         Self {
             scale: TimeScale::Utc,
+            bias_s: 0.0,
             offset: |_| 0.0,
             noise_s: 0.0,
             leap: 0,
@@ -194,7 +197,7 @@ impl Attached {
             TimeScale::Steady => 0,
         };
         let offset_s = (self.model.offset)(from_ns(now.true_ns - now.start_ns));
-        now.true_ns + leaps_ns + to_ns(offset_s + noise_s)
+        now.true_ns + leaps_ns + to_ns(self.model.bias_s + offset_s + noise_s)
     }
 
     const fn sample(&self, system: Timestamp<Raw>, reference: Timestamp<Device>) -> DeviceReading {

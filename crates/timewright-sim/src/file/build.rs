@@ -85,6 +85,13 @@ pub(super) fn scenario(path: &str, draft: Draft) -> Result<ScenarioFile, FileErr
             .config(&host.name)
             .map_err(|failure| builder.config_error(host, &failure))?;
         let sources = || config.sources.iter();
+        for clock in &config.refclocks {
+            let device = format!("{} {}", clock.driver, clock.parameter.display());
+            if !host.devices.iter().any(|(name, _)| *name == device) {
+                let what = format!("host {} has no `device {device}`", host.name);
+                return Err(error(host.line, what));
+            }
+        }
         for source in sources() {
             builder.check_source(&scenario, &draft, host, &source.name)?;
         }
@@ -142,6 +149,9 @@ fn add_host(scenario: Scenario, host: &Host) -> Scenario {
     }
     for (path, content) in &host.files {
         scenario = scenario.file(name, path, content);
+    }
+    for (device, model) in &host.devices {
+        scenario = scenario.device(name, device, *model);
     }
     if let Some(drift) = &host.drift_file {
         scenario = scenario.drift_file(name, drift);
@@ -389,8 +399,11 @@ impl Builder<'_> {
             &Kind::Pause(time_s) => {
                 scenario.at(at_s, move |id| Action::Pause(id(&host), Seconds(time_s)))
             }
-            &Kind::Suspend(time_s) => {
-                scenario.at(at_s, move |id| Action::Suspend(id(&host), Seconds(time_s)))
+            &Kind::Suspend(time_s, error_s) => scenario.at(at_s, move |id| {
+                Action::SuspendInexactly(id(&host), Seconds(time_s), Seconds(error_s))
+            }),
+            &Kind::Freeze(time_s) => {
+                scenario.at(at_s, move |id| Action::Freeze(id(&host), Seconds(time_s)))
             }
             Kind::Command(text) => {
                 let resolve = |name: &str| {

@@ -22,7 +22,9 @@ pub(super) enum Kind {
     Start,
     Restart(f64),
     Pause(f64),
-    Suspend(f64),
+    /// For how long, and what the kernel adds to the system clock by mistake, seconds.
+    Suspend(f64, f64),
+    Freeze(f64),
     Command(String),
 }
 
@@ -130,11 +132,25 @@ pub(super) const EVENTS: &[Row] = &[
     },
     Row {
         name: "suspend",
-        synopsis: "HOST TIME",
+        synopsis: "HOST TIME [ERROR]",
         read: |draft, line, at_s, words| {
             host_event(draft, line, at_s, words, |words| {
                 let time_s = words.value("suspend", quantity::positive_duration)?;
-                Ok(Kind::Suspend(time_s))
+                let error_s = match words.peek() {
+                    Some(_) => words.value("suspend", quantity::offset)?,
+                    None => 0.0,
+                };
+                Ok(Kind::Suspend(time_s, error_s))
+            })
+        },
+    },
+    Row {
+        name: "freeze",
+        synopsis: "HOST TIME",
+        read: |draft, line, at_s, words| {
+            host_event(draft, line, at_s, words, |words| {
+                let time_s = words.value("freeze", quantity::positive_duration)?;
+                Ok(Kind::Freeze(time_s))
             })
         },
     },

@@ -10,6 +10,7 @@
 mod build;
 mod chronyc;
 mod clock;
+mod device;
 mod event;
 mod link;
 mod quantity;
@@ -18,6 +19,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use crate::device::DeviceModel;
 use crate::node::Stamps;
 use crate::oscillator::ClockModel;
 use crate::queue::SharedQueue;
@@ -193,6 +195,8 @@ struct Host {
     drift_file: Option<String>,
     start_s: f64,
     files: Vec<(String, Vec<u8>)>,
+    /// Reference clocks by driver and parameter.
+    devices: Vec<(String, DeviceModel)>,
 }
 
 /// The text of a `chrony.conf`.
@@ -376,6 +380,14 @@ const STATEMENTS: &[Statement] = &[
         apply: Apply::Host(|host, line| clock::apply(&mut host.clock, &mut line.words)),
     },
     Statement {
+        name: "device",
+        synopsis: "DRIVER PARAMETER [KEY VALUE]...",
+        apply: Apply::Host(|host, line| {
+            host.devices.push(device::read(&mut line.words)?);
+            Ok(())
+        }),
+    },
+    Statement {
         name: "stamps",
         synopsis: "kernel|daemon",
         apply: Apply::Host(|host, line| {
@@ -556,6 +568,7 @@ impl Draft {
             drift_file: None,
             start_s: 0.0,
             files: Vec::new(),
+            devices: Vec::new(),
         });
         Ok(())
     }

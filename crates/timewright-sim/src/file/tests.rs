@@ -80,6 +80,7 @@ fn every_statement_takes_good_values() {
         "link c s delay 10ms skew 4ms",
         "link c s all-but-one-in 10",
         "queue 5ms 10s * c",
+        "device PPS /dev/pps0 noise 1us missing 1% offset -1ms scale steady reading 2us",
         "clock ageing 0.1ppm phase 0.25",
     ] {
         good(more);
@@ -103,6 +104,8 @@ fn every_event_takes_good_values() {
         "restart c 1m",
         "pause c 5s",
         "suspend c 1h",
+        "suspend c 1h -5ms",
+        "freeze c 10s",
         "leap insert",
         "leap delete",
     ] {
@@ -198,10 +201,13 @@ fn what_is_wrong_is_told_with_what_is_allowed() {
         ("link c s delay 1ms skew 4ms", &["the way back"]),
         ("queue 5ms 10s c nobody", &["`nobody`"]),
         ("queue 5ms 0 c s", &["more than zero"]),
+        ("device GPS 0", &["SHM, SOCK, PPS, PHC"]),
+        ("device SHM 0 noise -1", &["not negative"]),
+        ("device SHM 0 scale tai", &["utc, steady"]),
         ("clock phase 2", &["from 0 to 1"]),
         ("at", &["missing"]),
         ("at noon step c 1", &["`noon`"]),
-        ("at 1h explode c", &["`explode`", "suspend, leap, chronyc"]),
+        ("at 1h explode c", &["`explode`", "freeze, leap, chronyc"]),
         ("at 1h step c", &["`step HOST TIME`"]),
         ("at 1h step nobody 1s", &["`nobody`"]),
         ("at 1h leap twice", &["insert, delete"]),
@@ -275,6 +281,20 @@ fn sources_that_are_not_there_are_mistakes() {
     let error = parse(by_address).err().unwrap();
     assert!(error.contains("`host NAME 192.0.2.7`"), "{error}");
     assert!(parse(&format!("{by_address}host s 192.0.2.7\n")).is_ok());
+}
+
+#[test]
+fn reference_clocks_need_their_device() {
+    let text = "host c\nconfig\nrefclock SHM 0:perm=0600 poll 2\nend\nlength 300\nsettle 100\n";
+    let error = parse(text).err().unwrap();
+    assert!(error.contains("`device SHM 0`"), "{error}");
+    let scenario = parse(&format!(
+        "{text}clock offset 50ms\ndevice SHM 0 noise 1us\n"
+    ))
+    .unwrap();
+    let report = scenario.run(1);
+    let figures = Figures::of(&report, "c", scenario.settle_s);
+    assert!(figures.max_offset_s < 1e-4, "{figures:?}");
 }
 
 #[test]
@@ -424,6 +444,7 @@ fn equal_seeds_give_equal_bytes() {
 fn the_manual_names_every_word() {
     let statements = STATEMENTS.iter().map(|s| ("", s.name, s.synopsis));
     let clock = clock::KEYS.iter().map(|k| ("", k.name, k.value));
+    let device = device::KEYS.iter().map(|k| ("", k.name, k.value));
     let link = link::KEYS.iter().map(|k| ("", k.name, k.value));
     let jitter = link::DISTRIBUTIONS.iter().map(|d| ("", d.name, d.value));
     let events = event::EVENTS
@@ -432,6 +453,7 @@ fn the_manual_names_every_word() {
     let commands = chronyc::COMMANDS.iter().map(|r| ("", r.name, r.synopsis));
     let all = statements
         .chain(clock)
+        .chain(device)
         .chain(link)
         .chain(jitter)
         .chain(events)
