@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use timewright_config::{MemoryFiles, ParseOptions, parse_lines};
+use timewright_config::{DriverKind, MemoryFiles, ParseOptions, parse_lines};
 use timewright_core::clock::{Clock, ClockError, ClockLimits};
 use timewright_core::engine::{Boot, Context, Engine, LookupAnswer, Outcome};
-use timewright_core::ids::SocketKey;
+use timewright_core::hwclock::{Device, HwReading, READINGS_MAX};
+use timewright_core::ids::{DeviceId, SocketKey};
 use timewright_core::output::{
     ControlOrigin, Datagram, Output, OutputQueue, PacketStamp, StampSource, TxStamp,
 };
+use timewright_core::refclock::DeviceReading;
 use timewright_time::{MonoTime, Now, NtpTimestamp, Raw, Seconds, Timestamp};
 use timewright_wire::{HEADER_LEN, Header};
 
@@ -30,8 +32,10 @@ pub(crate) const CONTROL: u8 = 3;
 pub(crate) const REMOTE_CONTROL: u8 = 4;
 /// The kernel says when a recent request left.
 pub(crate) const SENT: u8 = 5;
+/// A reference clock says something: its number, the kind of reading, and what is read.
+pub(crate) const DEVICE: u8 = 6;
 /// How many kinds there are.
-const KINDS: u8 = 6;
+const KINDS: u8 = 7;
 /// Of an answer: its originate time is kept as it is, so that it answers nothing.
 pub(crate) const AS_IT_IS: u8 = 0x80;
 /// Of an answer: its receive and transmit times are kept as they are.
@@ -66,6 +70,10 @@ mailonchange root@example.org 0.5
 logchange 0.1
 manual
 hwtimestamp *
+refclock SHM 0 dpoll 8 poll 9 refid NMEA noselect
+refclock SOCK /s poll 8 pps lock NMEA rate 10 width 0.02 noselect
+refclock PHC /p:extpps dpoll 8 poll 8 local
+refclock SHM 1 dpoll 8 poll 8 tai offset 0.5 maxdispersion 1 noselect
 clockprecision 1e-7
 log rawmeasurements statistics tracking selection";
 
@@ -120,6 +128,7 @@ impl Host {
         let boot = Boot {
             era_s: 1_000_000_000,
             drift_file: Some("1.5 0.1".into()),
+            drivers: DriverKind::ALL.to_vec(),
             ..Boot::default()
         };
         let mut clock = FakeClock::default();
@@ -171,6 +180,7 @@ impl Host {
                 self.input(|engine, now, cx| engine.handle_control(now, origin, bytes, cx));
             }
             SENT => self.sent(),
+            DEVICE => self.device(bytes),
             _ => {
                 let times = bytes.first().map_or(1, |&byte| 1 + byte % 16);
                 for _ in 0..times {
@@ -287,6 +297,59 @@ impl Host {
             stamp: PacketStamp::new(self.clock.read().raw, StampSource::Hardware),
         };
         self.input(|engine, now, cx| engine.handle_tx_stamp(now, &stamp, cx));
+    }
+
+    /// Whatever a device may say: times around now in nanoseconds, or anywhere.
+    fn device(&mut self, bytes: &[u8]) {
+        let Some((&[device, kind], rest)) = bytes.split_first_chunk() else {
+            return;
+        };
+        let raw_ns = self.clock.read().raw.ns();
+        let mut numbers = rest.chunks_exact(8).map(|chunk| {
+            let mut number = [0; 8];
+            number.copy_from_slice(chunk);
+            i64::from_be_bytes(number)
+        });
+        // The upper half of kinds has times of its own.
+        let mut time = || {
+            let number = numbers.next().unwrap_or(0);
+            if kind < 128 {
+                raw_ns.wrapping_add(number % 1_000_000_000)
+            } else {
+                number
+            }
+        };
+        let reading = match kind % 4 {
+            0 => DeviceReading::Sample {
+                system: Timestamp::from_ns(time()),
+                reference: Timestamp::from_ns(time()),
+                leap: i32::from(kind / 4 % 8) - 1,
+            },
+            1 => DeviceReading::Pulse {
+                time: Timestamp::from_ns(time()),
+                second: match time() {
+                    bits if kind >= 128 => Seconds(f64::from_bits(bits.cast_unsigned())),
+                    #[allow(clippy::cast_precision_loss, reason = "below 1e9")]
+                    ns => Seconds((ns % 1_000_000_000) as f64 / NS),
+                },
+            },
+            2 => {
+                let count = (rest.len() / 24).min(READINGS_MAX);
+                let reading = |_| HwReading {
+                    before: Timestamp::from_ns(time()),
+                    hardware: Timestamp::<Device>::from_ns(time()),
+                    after: Timestamp::from_ns(time()),
+                };
+                DeviceReading::Hardware((0..count).map(reading).collect())
+            }
+            _ => DeviceReading::Edge(Timestamp::from_ns(time())),
+        };
+        let id = DeviceId(u32::from(device % 8));
+        if device < 128 {
+            self.input(|engine, now, cx| engine.handle_device(now, id, Some(&reading), cx));
+        } else {
+            self.input(|engine, now, cx| engine.handle_device_event(now, id, &reading, cx));
+        }
     }
 
     fn input(&mut self, work: impl FnOnce(&mut Engine, Now, &mut Context<'_>)) {

@@ -5,8 +5,8 @@ use super::control::{a_request, more_requests};
 use super::packet::{mac, nts_fields, packet};
 use super::{Seed, file_name};
 use crate::engine::{
-    ANSWER, AS_IT_IS, CONTROL, CORRECTED, INTERLEAVED, OLDER, OWN_TIMES, PACKET, REMOTE_CONTROL,
-    SENT, WAIT,
+    ANSWER, AS_IT_IS, CONTROL, CORRECTED, DEVICE, INTERLEAVED, OLDER, OWN_TIMES, PACKET,
+    REMOTE_CONTROL, SENT, WAIT,
 };
 use timewright_control::request::LocalReference;
 use timewright_control::{Address, Command, Request, Timespec, VERSION, request};
@@ -98,6 +98,24 @@ pub(super) fn seeds(add: &mut impl FnMut(Seed)) {
         "answers fields",
         &repeat(&[(WAIT, vec![0]), (ANSWER, fields)], 20),
     );
+    for (name, device, kind) in [
+        ("samples", 0, 4),
+        ("samples of tai", 3, 4),
+        ("samples of a leap", 0, 8),
+        ("samples from anywhere", 0, 132),
+        ("samples as pulses", 129, 4),
+        ("pulses", 129, 1),
+        ("hardware", 2, 2),
+        ("hardware from anywhere", 2, 130),
+        ("edges", 130, 3),
+        ("of nobody", 7, 4),
+    ] {
+        let reading = (DEVICE, device_reading(device, kind));
+        let sample = (DEVICE, device_reading(0, 4));
+        let map = (DEVICE, device_reading(2, 2));
+        let steps = [(WAIT, vec![0]), sample, map, reading];
+        add(&format!("readings {name}"), &repeat(&steps, 16));
+    }
     for (who, name) in [(3, "peer"), (131, "client"), (1, "server"), (5, "stranger")] {
         let mut steps = vec![(WAIT, vec![3])];
         for mode in [
@@ -148,6 +166,15 @@ fn with_fields() -> Vec<u8> {
     ];
     let mut bytes = packet(4, Mode::Server, &fields, &[]);
     bytes[..HEADER_LEN].copy_from_slice(&good().to_bytes());
+    bytes
+}
+
+/// Times a little before now, in nanoseconds; the same again as what a device shows.
+fn device_reading(device: u8, kind: u8) -> Vec<u8> {
+    let mut bytes = vec![device, kind];
+    for ago in [-3000i64, -2000, -1000] {
+        bytes.extend(ago.to_be_bytes());
+    }
     bytes
 }
 

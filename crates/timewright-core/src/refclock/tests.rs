@@ -1,6 +1,7 @@
 use super::*;
 use crate::hwclock::HwReading;
 use crate::stats::golden::{Golden, assert_close};
+use proptest::prelude::{Strategy, any, prop, prop_assert, prop_oneof, proptest};
 use timewright_config::{MemoryFiles, ParseOptions};
 
 const SYSTEM_PRECISION: Seconds = Seconds(1e-8);
@@ -583,4 +584,84 @@ fn stored_times_follow_the_clock() {
     assert!((more - stored.root_dispersion - Seconds(0.5)).abs().0 < 1e-12);
     clocks.on_clock_change(&change(ChangeKind::UnknownStep));
     assert_eq!(clocks.clocks[0].last_sample(), None);
+}
+
+/// Clocks of all kinds, locked to each other in every way.
+const ALL_KINDS: &str = "\
+refclock SHM 0 refid NMEA offset 0.5 maxdispersion 0.1
+refclock PPS /p lock NMEA rate 10 width 0.02
+refclock PPS /q lock PPS2
+refclock SOCK /s pps poll -3 filter 1
+refclock PHC /h:extpps lock NMEA
+refclock PHC /i local poll 2
+refclock SHM 1 tai
+";
+
+/// Nanoseconds: mostly near the time of the other tests, or anywhere.
+fn instants() -> impl Strategy<Value = i64> {
+    let near = 1_262_304_000_000_000_000i64;
+    prop_oneof![
+        (-2_000_000_000..2_000_000_000i64).prop_map(move |ns| near + ns),
+        (0..20i64).prop_map(move |tenth| near + tenth * 100_000_000),
+        any::<i64>(),
+    ]
+}
+
+fn readings() -> impl Strategy<Value = DeviceReading> {
+    let hardware = (instants(), instants(), instants()).prop_map(|(a, b, c)| HwReading {
+        before: Timestamp::from_ns(a),
+        hardware: Timestamp::from_ns(b),
+        after: Timestamp::from_ns(c),
+    });
+    prop_oneof![
+        (instants(), instants(), -1..5i32).prop_map(|(system, reference, leap)| {
+            DeviceReading::Sample {
+                system: Timestamp::from_ns(system),
+                reference: Timestamp::from_ns(reference),
+                leap,
+            }
+        }),
+        (instants(), prop_oneof![-1.0..1.0f64, any::<f64>()]).prop_map(|(time, second)| {
+            DeviceReading::Pulse {
+                time: Timestamp::from_ns(time),
+                second: Seconds(second),
+            }
+        }),
+        prop::collection::vec(hardware, 0..6).prop_map(DeviceReading::Hardware),
+        instants().prop_map(|time| DeviceReading::Edge(Timestamp::from_ns(time))),
+    ]
+}
+
+proptest! {
+    /// Whatever devices say: samples are finite, near the present, and later than the last.
+    #[test]
+    fn nonsense_is_harmless(
+        steps in prop::collection::vec((0..8u32, readings(), instants(), any::<bool>()), 1..60)
+    ) {
+        let (mut clocks, _) = clocks_of(ALL_KINDS);
+        for (device, reading, now, end) in steps {
+            let mut around = Around {
+                now: Timestamp::from_ns(now),
+                correction: (Seconds(1e-3), Seconds(1e-6)),
+                reference: reference(Leap::Normal, 2, 1, 1e-3),
+                tai: (1_262_304_000, 33, 34),
+                ..Around::new()
+            };
+            let mut out = Vec::new();
+            clocks.read(DeviceId(device), &reading, &mut around, &mut out);
+            if end {
+                clocks.end_poll(DeviceId(device), &around, &mut out);
+            }
+            for action in out {
+                if let RefclockAction::Sample { sample, stratum, .. } = action {
+                    prop_assert!(sample.offset.is_finite() && sample.offset.0.abs() < 5e9);
+                    prop_assert!(sample.peer_dispersion.0 >= 0.0 && sample.peer_dispersion.is_finite());
+                    prop_assert!(stratum < 16);
+                }
+            }
+            for clock in clocks.iter() {
+                prop_assert!(clock.last_sample().is_none_or(|s| s.offset.is_finite()));
+            }
+        }
+    }
 }
