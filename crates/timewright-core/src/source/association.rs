@@ -404,10 +404,11 @@ impl Association {
         }
     }
 
-    /// Back to the shortest poll interval.
+    /// Back to the shortest poll interval, counted from the last request.
     fn reset_poll(&mut self, env: &mut Env<'_>) {
         if self.poll.reset() && env.timers.is_armed(Timer::Transmit(self.id)) {
-            self.arm_transmit(self.transmit_delay(After::Change, Seconds::ZERO, env), env);
+            let delay = self.transmit_delay(After::Change, self.elapsed(env), env);
+            self.arm_transmit(delay, env);
         }
     }
 

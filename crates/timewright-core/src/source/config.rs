@@ -278,6 +278,7 @@ mod tests {
             minstratum: 16,
             polltarget: 0,
             maxsources: 100,
+            filter: 300,
             version: Some(9),
             ..SourceConfig::default()
         }
@@ -295,6 +296,6 @@ mod tests {
             (config.minstratum, config.polltarget, config.maxsources),
             (15, 1, 16)
         );
-        assert_eq!(config.request_version(), 4);
+        assert_eq!((config.filter, config.request_version()), (256, 4));
     }
 }

@@ -400,13 +400,24 @@ impl Bench {
         packet: &[u8],
         source: StampSource,
     ) -> Dispatch {
+        let stamp = PacketStamp::new(self.clock.raw, source);
+        self.deliver_stamped(socket, remote, packet, stamp)
+    }
+
+    pub(super) fn deliver_stamped(
+        &mut self,
+        socket: SocketKey,
+        remote: SocketAddr,
+        packet: &[u8],
+        stamp: PacketStamp,
+    ) -> Dispatch {
         let datagram = Datagram {
             socket,
             remote,
             local: LOCAL.parse().ok(),
             interface: 1,
             bytes: packet,
-            stamp: PacketStamp::new(self.clock.raw, source),
+            stamp,
         };
         self.run(|table, env| table.handle_datagram(&datagram, env))
     }

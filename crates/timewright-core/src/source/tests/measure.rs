@@ -322,3 +322,118 @@ fn test_a_finds_interleaved_responses_of_peers_that_do_not_belong() {
         "of the slower side it says nothing"
     );
 }
+
+#[test]
+fn root_values_of_the_current_request_are_the_larger_ones() {
+    let mut case = interleaved(2.0, 0.3);
+    case.exchange.remote_root_delay = Seconds(0.5);
+    let m = case.measure();
+    close(m.sample.root_delay, 0.5 + 0.19, "remembered root delay");
+    let dispersion = m.sample.peer_dispersion.0;
+    close(
+        m.sample.root_dispersion,
+        0.030 + dispersion,
+        "remembered root dispersion",
+    );
+    case.exchange.remote_root_dispersion = Seconds(0.001);
+    let m = case.measure();
+    close(
+        m.sample.root_dispersion,
+        0.020 + dispersion,
+        "root dispersion of the packet",
+    );
+}
+
+#[test]
+fn the_dispersion_is_at_least_the_error_of_either_time() {
+    for (tx, rx) in [(0.0, 0.0), (1e-3, 1e-4), (1e-4, 2e-3)] {
+        let mut case = basic();
+        case.exchange.local_tx.error = Seconds(tx);
+        case.rx.error = Seconds(rx);
+        let precision = 1e-7 + 2f64.powi(-31);
+        let want = f64::max(tx, rx).max(precision) + 0.3e-5;
+        close(case.measure().sample.peer_dispersion, want, "dispersion");
+    }
+}
+
+#[test]
+fn test_a_allows_for_the_dispersion_of_the_delay() {
+    let mut case = basic();
+    assert!(!case.passes_a(Kind::Client, 0.15));
+    case.rx.error = Seconds(0.06);
+    assert!(case.passes_a(Kind::Client, 0.15));
+}
+
+#[test]
+fn a_move_of_the_remote_clock_is_undone_in_the_last_response_only() {
+    // As the third column of the table: the current request, and when the last response left.
+    let mut case = interleaved(2.0, 0.3);
+    let plain = case.measure();
+    case.exchange.remote_mono_rx = remote(50.0);
+    case.exchange.remote_mono_epoch = 3;
+    // The server's clock went 1 s less than its monotonic scale, which advanced by 2.3 s.
+    case.header.receive = remote(105.1 + 1.3);
+    case.mono = Some(MonoRoot {
+        receive: remote(52.3),
+        epoch: 3,
+        ..MonoRoot::default()
+    });
+    let m = case.measure();
+    close(m.mono_doffset, 1.0, "mono offset");
+    close(
+        plain.sample.offset - m.sample.offset,
+        1.0,
+        "both times are in the new scale",
+    );
+    close(m.sample.peer_delay, plain.sample.peer_delay.0, "delay");
+}
+
+#[test]
+fn test_a_for_peers_looks_at_the_shorter_interval_and_a_monotonic_scale() {
+    // 33 s are more than half of 64 s, not of 256 s.
+    let mut slow = interleaved(256.0, 0.3);
+    slow.header.transmit = remote(105.2 + 33.0);
+    for (remote_poll, local_poll, passes) in [(8, 8, true), (8, 6, false), (6, 8, false)] {
+        slow.exchange.remote_poll = remote_poll;
+        slow.exchange.prev_local_poll = local_poll;
+        // As if that were when the last response really left.
+        slow.exchange.remote_tx = slow.header.transmit;
+        assert_eq!(
+            slow.passes_a(Kind::Peer, 1e3),
+            passes,
+            "{remote_poll} {local_poll}"
+        );
+    }
+    // The last response seems to have left 97 s after the one before, 15 of them a step.
+    let mut stepped = interleaved(200.0, 0.3);
+    stepped.header.transmit = remote(105.2 + 97.0);
+    stepped.exchange.remote_rx = remote(105.1 + 97.0);
+    stepped.exchange.local_rx = stamp(100.3 + 97.0);
+    stepped.exchange.prev_local_tx = stamp(100.0 + 97.0);
+    assert!(!stepped.passes_a(Kind::Peer, 1e3));
+    stepped.exchange.remote_mono_rx = remote(50.0);
+    let advanced = stepped
+        .header
+        .receive
+        .difference(stepped.exchange.remote_rx);
+    stepped.mono = Some(MonoRoot {
+        receive: NtpTimestamp::from_timestamp(local(50.0) + advanced + Seconds(15.0)),
+        ..MonoRoot::default()
+    });
+    close(stepped.measure().mono_doffset, 15.0, "mono offset");
+    assert!(stepped.passes_a(Kind::Peer, 1e3));
+}
+
+#[test]
+fn a_corrected_delay_is_at_least_the_precision() {
+    let mut case = basic();
+    // Explained but for 100 ppm, which is less than a coarse precision.
+    case.header.precision = -10;
+    case.rx.net_correction = Seconds(0.1);
+    case.net_correction = Seconds(0.1);
+    close(
+        case.measure().sample.peer_delay,
+        1e-7 + 2f64.powi(-10),
+        "delay",
+    );
+}

@@ -10,5 +10,7 @@ mod connectivity;
 mod exchange;
 mod measure;
 mod names;
+mod peers;
 mod requests;
 mod responses;
+mod rules;

@@ -745,3 +745,89 @@ fn check_names(bench: &Bench) {
         }
     }
 }
+
+#[test]
+fn asking_to_resolve_now_does_not_lengthen_the_wait() {
+    let mut bench = Bench::new(30);
+    bench
+        .add("ntp.example", SourceKind::Server, config())
+        .unwrap();
+    let fail = |bench: &mut Bench| {
+        let (ticket, ..) = bench.lookups.pop_front().unwrap();
+        bench.run(|table, env| table.on_resolved(ticket, LookupAnswer::TemporaryFailure, env));
+        (bench.timers.deadline(Timer::Resolve).unwrap() - bench.mono).0
+    };
+    let now = |bench: &mut Bench| {
+        bench.run(|table, env| table.set_connectivity(SourceMatch::All, Connectivity::Online, env));
+    };
+    fail(&mut bench);
+    bench.next_timer();
+    assert!((fail(&mut bench) - 56.0).abs() < 1e-6);
+    now(&mut bench);
+    assert!((fail(&mut bench) - 56.0).abs() < 1e-6);
+    // Going offline asks for nothing.
+    bench.run(|table, env| table.set_connectivity(SourceMatch::All, Connectivity::Offline, env));
+    assert!(bench.lookups.is_empty() && bench.timers.is_armed(Timer::Resolve));
+    // When all is resolved the next failure starts anew.
+    now(&mut bench);
+    bench.answer(&["192.0.2.1"]);
+    bench.allow_routes();
+    bench
+        .add("other.example", SourceKind::Server, config())
+        .unwrap();
+    assert!((fail(&mut bench) - 28.0).abs() < 1e-6);
+}
+
+#[test]
+fn sixteen_addresses_of_a_name_are_enough() {
+    let mut bench = Bench::new(31);
+    bench
+        .add("ntp.example", SourceKind::Server, config())
+        .unwrap();
+    let many: Vec<String> = (1..=20).map(|i| format!("192.0.2.{i}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    bench.answer(&many);
+    assert_eq!(bench.probes.front().unwrap().1.len(), 16);
+}
+
+#[test]
+fn refresh_0_never_resolves_again() {
+    let mut bench = Bench::new(32);
+    bench.params.refresh = Seconds::ZERO;
+    bench
+        .add("a.example", SourceKind::Server, config())
+        .unwrap();
+    bench.answer(&["192.0.2.1"]);
+    bench.allow_routes();
+    for _ in 0..5 {
+        bench.exchange();
+    }
+    assert!(bench.lookups.is_empty());
+}
+
+#[test]
+fn a_pool_wants_no_more_sources_than_are_left() {
+    let mut bench = Bench::new(33);
+    let ids = pool(&mut bench, 3);
+    bench.answer(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
+    bench.allow_routes();
+    answer_request(&mut bench, ids[0]);
+    let pool_of = |bench: &Bench| *bench.table.pools.values().next().unwrap();
+    assert_eq!(
+        (pool_of(&bench).confirmed, pool_of(&bench).max_sources),
+        (1, 3)
+    );
+    for &id in &ids[2..] {
+        let address = bench.get(id).address();
+        bench.run(|table, env| table.remove(address, Origin::Command, env));
+    }
+    let left = pool_of(&bench);
+    assert_eq!((left.sources, left.confirmed, left.max_sources), (2, 1, 2));
+    // A confirmed one that goes is no longer counted.
+    let address = bench.get(ids[0]).address();
+    bench.run(|table, env| table.remove(address, Origin::Command, env));
+    let left = pool_of(&bench);
+    assert_eq!((left.sources, left.confirmed, left.max_sources), (1, 0, 1));
+    answer_request(&mut bench, ids[1]);
+    assert_eq!(pool_of(&bench).confirmed, 1);
+}

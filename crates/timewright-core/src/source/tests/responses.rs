@@ -25,7 +25,7 @@ fn bench(seed: u64) -> (Bench, SourceId) {
 }
 
 /// The tests of the next exchange with a changed response, as the log shows them.
-fn tests_of(bench: &mut Bench, change: impl FnOnce(&mut Header)) -> String {
+pub(super) fn tests_of(bench: &mut Bench, change: impl FnOnce(&mut Header)) -> String {
     let request = bench.next_request();
     let mut reply = bench.reply(&request);
     bench.pass(1e-3);
@@ -476,7 +476,11 @@ fn the_filter_gives_one_sample_of_several_polls() {
 }
 
 /// A response with the fields asked for.
-fn with_fields(header: &Header, mono: Option<MonoRoot>, net: Option<NetCorrection>) -> Vec<u8> {
+pub(super) fn with_fields(
+    header: &Header,
+    mono: Option<MonoRoot>,
+    net: Option<NetCorrection>,
+) -> Vec<u8> {
     let mut buffer = [0; 200];
     let mut builder = PacketBuilder::new(&mut buffer, header).unwrap();
     if let Some(mono) = mono {
