@@ -213,6 +213,16 @@ impl LocalClock {
         self.frequency.absolute_ppm()
     }
 
+    /// Frequency set in the clock without the slew in progress, ppm: the absolute frequency with
+    /// the temperature compensation, as the driver was told; 0 while the clock is not ours.
+    #[must_use]
+    pub fn base_frequency_ppm(&self) -> f64 {
+        match &self.driver {
+            Driver::Slew(slew) => slew.base_ppm(),
+            Driver::Null(_) => 0.0,
+        }
+    }
+
     /// Whether the clock can be told of leap seconds.
     #[must_use]
     pub fn can_leap(&self, clock: &dyn Clock) -> bool {

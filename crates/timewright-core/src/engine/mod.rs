@@ -16,6 +16,7 @@
 mod access;
 mod boot;
 mod broadcast;
+mod inspect;
 mod queries;
 mod refclocks;
 mod serve;
@@ -29,6 +30,7 @@ mod urgent;
 pub use crate::source::names::LookupAnswer;
 pub(crate) use access::AccessService;
 pub use boot::{Boot, Purpose};
+pub use inspect::{ClockView, Shift, SourceView, Store, StoredTime};
 pub use serve::Served;
 
 use crate::clock::Clock;
@@ -127,6 +129,8 @@ pub struct Engine {
     /// Cooked time of the wake-up, following all changes since, and its error.
     event_time: Timestamp<Cooked>,
     phase: Phase,
+    /// Clock changes kept for observers, if there are any.
+    shifts: Option<Vec<Shift>>,
     /// Outcomes of work under way.
     pub(crate) owed: BTreeMap<Ticket, Owed>,
 }

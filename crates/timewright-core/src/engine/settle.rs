@@ -1,5 +1,6 @@
 //! Carrying out what one input brought about, until nothing is left.
 
+use super::inspect::Shift;
 use super::{Context, Engine};
 use crate::discipline::{ChangeKind, ClockChange, Effect, Effects};
 use crate::ids::SourceId;
@@ -214,6 +215,7 @@ impl Engine {
     ///
     /// Whoever adds such a store adds a line here.
     fn fan_out(&mut self, change: &ClockChange, more: &mut Effects, cx: &mut Context<'_>) {
+        let before = self.shifts.is_some().then(|| self.stored_times());
         let (dfreq, doffset) = (FreqRatio(change.dfreq), change.doffset);
         if change.kind == ChangeKind::UnknownStep {
             // Found by a wake-up that is in the new time already.
@@ -257,6 +259,14 @@ impl Engine {
             .as_mut()
             .and_then(|s| s.on_clock_change(change, skew));
         cx.out.extend_log(event);
+        if let Some(before) = before {
+            let after = self.stored_times();
+            self.shifts.get_or_insert_default().push(Shift {
+                change: *change,
+                before,
+                after,
+            });
+        }
     }
 
     /// Our reference data as the sources see them (test D, orphan mode, peers).

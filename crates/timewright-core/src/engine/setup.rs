@@ -84,6 +84,7 @@ impl Engine {
             urgent: super::urgent::Urgent::default(),
             wake: now,
             phase: Phase::Starting,
+            shifts: None,
             owed: BTreeMap::new(),
             config,
             boot,

@@ -366,6 +366,13 @@ impl Reference {
         self.synchronised
     }
 
+    /// When an estimate of the sources was accepted last; `None`: never, or not since the clock
+    /// was stepped by something else.
+    #[must_use]
+    pub const fn last_update(&self) -> Option<MonoTime> {
+        self.last_update
+    }
+
     /// Uncertainty of the clock's frequency.
     #[must_use]
     pub const fn skew(&self) -> FreqRatio {

@@ -114,6 +114,11 @@ impl SampleFilter {
         self.last.as_ref()
     }
 
+    /// The samples that wait, oldest first.
+    pub fn samples(&self) -> impl Iterator<Item = &Sample> {
+        self.samples.iter()
+    }
+
     /// Number of samples that wait to be combined.
     #[must_use]
     pub fn len(&self) -> usize {
