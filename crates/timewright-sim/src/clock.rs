@@ -29,6 +29,17 @@ pub struct SimClock {
     steps: u64,
     leap: Leap,
     tai_offset_s: i32,
+    /// What was done to it since the last look.
+    done: Vec<Done>,
+}
+
+/// Something the daemon did to a clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Done {
+    /// Stepped it; positive: moved it back.
+    Step(Seconds),
+    /// Set its frequency, ppm.
+    Frequency(f64),
 }
 
 /// The kernel's part in a leap second.
@@ -85,6 +96,7 @@ impl SimClock {
             steps: 0,
             leap: Leap::None,
             tai_offset_s: 0,
+            done: Vec::new(),
         }
     }
 
@@ -207,6 +219,16 @@ impl SimClock {
         MonoTime::from_ns(self.raw_ns - self.stepped_ns + self.slept_ns)
     }
 
+    /// Takes what the daemon did to the clock since the last call.
+    pub(crate) fn take_done(&mut self) -> Vec<Done> {
+        std::mem::take(&mut self.done)
+    }
+
+    /// The frequency correction in force, ppm.
+    pub(crate) const fn correction_ppm(&self) -> f64 {
+        self.correction_ppm
+    }
+
     /// How often the daemon stepped the clock.
     #[must_use]
     pub const fn steps(&self) -> u64 {
@@ -239,12 +261,14 @@ impl Clock for SimClock {
     fn set_frequency_ppm(&mut self, wanted: f64) -> f64 {
         let max = self.limits().max_frequency_ppm;
         self.correction_ppm = (wanted.clamp(-max, max) * 65_536.0).trunc() / 65_536.0;
+        self.done.push(Done::Frequency(self.correction_ppm));
         self.correction_ppm
     }
 
     fn step(&mut self, offset: Seconds) -> Result<(), ClockError> {
         self.disturb(-offset);
         self.steps += 1;
+        self.done.push(Done::Step(offset));
         Ok(())
     }
 

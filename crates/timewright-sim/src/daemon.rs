@@ -4,7 +4,7 @@
 //! carried out, then the next input. What an output brings back at once (a time stamp, a failure,
 //! a finished write) waits in `feedback` for its turn. [`crate::check`] looks at every step.
 
-use crate::check;
+use crate::check::{self, Asked, Watch};
 use crate::device::Devices;
 use crate::network::{Event, Network};
 use crate::node::{LogLine, Node, Stamps};
@@ -71,11 +71,14 @@ pub(crate) struct Daemon {
     next_port: u16,
     devices: Devices,
     feedback: VecDeque<Feedback>,
-    /// The request being answered: where it came in, from whom, how long it was.
-    request: Option<(SocketKey, SocketAddr, usize)>,
+    /// The request being answered: where it came in, from whom, what it was.
+    request: Option<(SocketKey, SocketAddr, Vec<u8>)>,
     /// Until when the wait in progress may last.
     wait: Option<Option<MonoTime>>,
     control_sequence: u32,
+    watch: Watch,
+    /// Outputs of the step in progress.
+    outputs: usize,
     /// Set once it is to end.
     pub(crate) exit: Option<Exit>,
 }
@@ -97,12 +100,14 @@ impl Daemon {
         let devices = Devices::open(&config, &node.setup, net.seed, streams);
         let mut out = OutputQueue::new();
         let now = node.clock.read();
+        let watch = Watch::new(&config, &boot, node);
         let mut cx = Context {
             clock: &mut node.clock,
             rng: &mut node.rng,
             out: &mut out,
         };
-        let engine = Engine::new(config, boot, now, &mut cx);
+        let mut engine = Engine::new(config, boot, now, &mut cx);
+        engine.watch_shifts();
         let mut daemon = Box::new(Self {
             id,
             engine,
@@ -117,6 +122,8 @@ impl Daemon {
             request: None,
             wait: None,
             control_sequence: 0,
+            watch,
+            outputs: 0,
             exit: None,
         });
         for device in daemon.devices.senders() {
@@ -129,6 +136,7 @@ impl Daemon {
 
     /// Ends it in order.
     pub(crate) fn shut_down(&mut self, node: &mut Node, net: &mut Network) {
+        self.watch.ends();
         self.input(node, net, |engine, now, cx| engine.shutdown(now, cx));
     }
 
@@ -160,7 +168,8 @@ impl Daemon {
         net: &mut Network,
         input: impl FnOnce(&mut Engine, Now, &mut Context<'_>),
     ) {
-        let before = check::before(node, &self.out, net);
+        let before = self.watch.before(node, &self.engine, &self.out, net);
+        self.outputs = 0;
         let now = node.clock.read();
         let mut cx = Context {
             clock: &mut node.clock,
@@ -169,14 +178,12 @@ impl Daemon {
         };
         input(&mut self.engine, now, &mut cx);
         self.perform(node, net);
-        check::after(
-            &before,
-            node,
-            &self.engine,
-            &self.out,
-            self.sockets.len(),
-            net,
-        );
+        let asked = Asked {
+            outputs: self.outputs,
+            sockets: self.sockets.len(),
+        };
+        self.watch
+            .after(&before, node, &mut self.engine, &self.out, &asked, net);
     }
 
     fn take_feedback(&mut self, node: &mut Node, net: &mut Network) {
@@ -291,9 +298,19 @@ impl Daemon {
         None
     }
 
+    /// The host stands still for so long, or its clock is moved from outside.
+    pub(crate) fn disturbed(&mut self, by_s: f64) {
+        self.watch.disturbed(by_s);
+    }
+
     /// What the clock is thought to be.
     pub(crate) fn estimate(&self, now: Now) -> timewright_core::engine::Estimate {
         self.engine.estimate(now)
+    }
+
+    /// When the reference was updated last.
+    pub(crate) fn last_update(&self) -> Option<timewright_time::MonoTime> {
+        self.engine.clock_view().last_update
     }
 
     /// Gives a packet to the socket it is for, the way the production loop does: requests take the
@@ -329,13 +346,14 @@ impl Daemon {
         });
         match served {
             Served::Reply { len, stamp } => {
-                check::response(len, bytes.len(), node, net);
                 let packet = reply.get(..len).unwrap_or_default();
+                self.watch
+                    .answered(packet, Some(bytes), node, &self.engine, net);
                 self.send(node, net, socket, from, packet, stamp);
             }
             Served::Silent => {}
             Served::NotARequest => {
-                self.request = Some((socket, from, bytes.len()));
+                self.request = Some((socket, from, bytes.to_vec()));
                 self.single_input(node, net, |engine, now, cx| {
                     engine.handle_datagram(now, &datagram, cx);
                 });
@@ -365,6 +383,7 @@ impl Daemon {
         let origin = ControlOrigin::Unix {
             path: b"/sim".to_vec(),
         };
+        self.watch.command(request);
         self.input(node, net, |engine, now, cx| {
             engine.handle_control(now, origin, &bytes, cx);
         });
@@ -373,6 +392,7 @@ impl Daemon {
     /// Carries out all outputs.
     fn perform(&mut self, node: &mut Node, net: &mut Network) {
         while let Some(output) = self.out.pop() {
+            self.outputs += 1;
             match output {
                 Output::OpenSocket { key, role } => self.open(node, key, role),
                 Output::CloseSocket { key } => self.close(key),
@@ -383,12 +403,12 @@ impl Daemon {
                     stamp,
                     ..
                 } => {
-                    if let Some((socket, remote, len)) = self.request
-                        && (socket, remote) == (key, to)
-                        && packet.first().is_some_and(|b| b & 7 == 4)
-                    {
-                        check::response(packet.len(), len, node, net);
-                    }
+                    let asked = self
+                        .request
+                        .as_ref()
+                        .filter(|(socket, remote, _)| (*socket, *remote) == (key, to))
+                        .map(|(_, _, bytes)| bytes.as_slice());
+                    self.watch.answered(&packet, asked, node, &self.engine, net);
                     self.send(node, net, key, to, &packet, stamp);
                 }
                 Output::Resolve {
@@ -419,9 +439,11 @@ impl Daemon {
                 }
                 Output::Log(event) => {
                     let at_s = net.elapsed_s();
+                    net.digest.bytes(event.text.as_bytes());
                     node.log.push(LogLine { at_s, event });
                 }
                 Output::LogRecord { file, line } => {
+                    net.digest.bytes(line.as_bytes());
                     node.records.entry(file).or_default().push(line);
                 }
                 Output::ControlReply { bytes, .. } => self.take_reply(node, &bytes),
@@ -518,6 +540,7 @@ impl Daemon {
             return;
         };
         node.sent += 1;
+        self.watch.sent(to, packet, node, &self.engine, net);
         net.send(from, to, packet);
         if wants_stamp && node.setup.stamps == Stamps::Kernel {
             self.feedback.push_back(Feedback::TxStamp {

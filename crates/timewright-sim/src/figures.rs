@@ -236,6 +236,7 @@ mod tests {
         (1u32..)
             .zip(offsets)
             .map(|(i, &offset_s)| Observation {
+                last_update: None,
                 at_s: 20.0 * f64::from(i),
                 offset_s,
                 freq: 0.0,

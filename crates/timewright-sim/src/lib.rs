@@ -5,11 +5,13 @@
 //! each, clocks, paths and actions; [`Scenario::run`] answers with what every clock did.
 #![forbid(unsafe_code)]
 
+pub mod adversary;
 mod agenda;
 mod check;
 mod clock;
 mod daemon;
 mod device;
+mod digest;
 pub mod figures;
 pub mod file;
 mod link;
@@ -26,6 +28,7 @@ pub mod table;
 pub mod units;
 mod world;
 
+pub use check::Violation;
 pub use clock::SimClock;
 pub use device::{DeviceModel, TimeScale};
 pub use link::{Jitter, Link, Pass};

@@ -1,8 +1,10 @@
 //! True time, what is due, and the paths between hosts.
 
 use crate::agenda::Agenda;
+use crate::check::Violations;
 use crate::clock::{from_ns, to_ns};
 use crate::device::Moment;
+use crate::digest::Digest;
 use crate::link::Link;
 use crate::queue::{QueueState, SharedQueue};
 use crate::random::SimRng;
@@ -105,6 +107,10 @@ pub(crate) struct Network {
     rng: SimRng,
     keep_packets: bool,
     packets: Vec<Packet>,
+    /// What did not hold.
+    pub(crate) violations: Violations,
+    /// Of everything observed.
+    pub(crate) digest: Digest,
 }
 
 impl Network {
@@ -123,6 +129,8 @@ impl Network {
             rng: SimRng::new(seed, 0),
             keep_packets: true,
             packets: Vec::new(),
+            violations: Violations::default(),
+            digest: Digest::default(),
         }
     }
 
@@ -241,6 +249,8 @@ impl Network {
     /// Sends a packet; one to nobody is lost.
     pub(crate) fn send(&mut self, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
         let at_s = self.elapsed_s();
+        self.digest.number(self.true_ns);
+        self.digest.bytes(payload);
         let mut copies = 0;
         if let (Some(&a), Some(&b)) = (self.owners.get(&from.ip()), self.owners.get(&to.ip())) {
             let path = self.path(a, b);

@@ -114,6 +114,12 @@ impl Node {
             .find(|&a| Family::of(a) == family)
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.setup.name
+    }
+
     /// The clock.
     #[must_use]
     pub const fn clock(&self) -> &SimClock {

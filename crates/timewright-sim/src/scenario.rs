@@ -70,6 +70,7 @@ pub struct Scenario {
     observed: Option<Vec<String>>,
     forget_packets: bool,
     closely: Option<(f64, f64)>,
+    collects: bool,
 }
 
 enum NameOf {
@@ -331,6 +332,13 @@ impl Scenario {
         self
     }
 
+    /// Collects what does not hold ([`World::violations`]) instead of ending at the first of it.
+    #[must_use]
+    pub const fn collect_violations(mut self) -> Self {
+        self.collects = true;
+        self
+    }
+
     /// Runs for `length_s` simulated seconds, then ends all daemons.
     ///
     /// # Errors
@@ -340,6 +348,9 @@ impl Scenario {
             .start_s
             .map_or(START_NS, |s| s.saturating_mul(to_ns(1.0)));
         let mut world = World::new(seed, start_ns, self.default_link);
+        if self.collects {
+            world.collect_violations();
+        }
         for (index, host) in (0u16..).zip(&self.hosts) {
             let (config, boot) = host.read()?;
             world.add_node(NodeSetup {

@@ -1,6 +1,6 @@
 //! The simulated world: hosts, the network between them, what happens to them, one seed.
 
-use crate::check;
+use crate::check::{self, Violation};
 use crate::clock::{SimClock, from_ns, to_ns};
 use crate::daemon::Daemon;
 use crate::link::Link;
@@ -80,6 +80,8 @@ pub struct Observation {
     pub bound_s: Option<f64>,
     /// The daemon's estimate of UTC (the system clock with its remaining correction) minus UTC.
     pub estimate_s: f64,
+    /// When the reference was updated last, on the host's monotonic clock.
+    pub last_update: Option<MonoTime>,
 }
 
 struct Host {
@@ -95,6 +97,14 @@ struct Host {
     /// Its clock was set, which ends the wait in progress.
     clock_set: bool,
     observations: Vec<Observation>,
+}
+
+impl Host {
+    fn disturbed(&mut self, by_s: f64) {
+        if let Some(daemon) = &mut self.daemon {
+            daemon.disturbed(by_s);
+        }
+    }
 }
 
 /// A world of hosts.
@@ -206,6 +216,24 @@ impl World {
     #[must_use]
     pub fn owner(&self, address: std::net::IpAddr) -> Option<NodeId> {
         self.net.owner(address)
+    }
+
+    /// Collects what does not hold instead of ending at the first of it.
+    pub const fn collect_violations(&mut self) {
+        self.net.violations.collected = true;
+    }
+
+    /// What did not hold so far, if that is collected.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        self.net.violations.list()
+    }
+
+    /// A number for everything observed so far: packets, messages, records and clocks. Equal
+    /// seeds give equal ones.
+    #[must_use]
+    pub const fn digest(&self) -> u64 {
+        self.net.digest.value()
     }
 
     /// Runs until `until_s` seconds after the start and observes every clock each `sample_s`.
@@ -367,6 +395,7 @@ impl World {
                 if let Some(host) = self.hosts.get_mut(id.0) {
                     host.node.clock.advance(self.net.true_ns);
                     host.node.clock.disturb(by);
+                    host.disturbed(by.0);
                 }
                 // The kernel wakes up who waits for that.
                 self.with(id, |_, _, _| {});
@@ -401,6 +430,7 @@ impl World {
             Action::Pause(id, time) => {
                 if let Some(host) = self.hosts.get_mut(id.0) {
                     host.asleep_ns = self.net.true_ns + to_ns(time.0);
+                    host.disturbed(time.0);
                 }
             }
             Action::Suspend(id, time) => self.suspend(id, time, Seconds::ZERO),
@@ -411,6 +441,7 @@ impl World {
                     host.node.clock.advance(self.net.true_ns);
                     host.node.clock.stand_still(end);
                     host.asleep_ns = end;
+                    host.disturbed(time.0);
                 }
             }
             Action::Leap(leap) => self.net.leaps_ns -= i64::from(leap) * to_ns(1.0),
@@ -422,6 +453,7 @@ impl World {
         let Some(host) = self.hosts.get_mut(id.0) else {
             return;
         };
+        host.disturbed(time.0 + error.0.abs());
         let end = self.net.true_ns + to_ns(time.0);
         host.node.clock.advance(self.net.true_ns);
         host.node.clock.suspend(end, error);
@@ -465,12 +497,23 @@ impl World {
                 freq,
                 bound_s: None,
                 estimate_s: offset_s,
+                last_update: None,
             };
             if let Some(daemon) = &host.daemon {
                 let estimate = daemon.estimate(now);
                 seen.bound_s = estimate.bound.map(|b| b.0);
+                seen.last_update = daemon.last_update();
                 seen.estimate_s += estimate.correction.0;
-                check::estimate(estimate.correction.0, seen.bound_s, &host.node, &self.net);
+                check::estimate(
+                    estimate.correction.0,
+                    seen.bound_s,
+                    &host.node,
+                    &mut self.net,
+                );
+            }
+            let numbers = [seen.offset_s, seen.freq, seen.bound_s.unwrap_or(-1.0)];
+            for number in numbers {
+                self.net.digest.float(number);
             }
             host.observations.push(seen);
         }

@@ -1,0 +1,143 @@
+//! What is expected of the clocks of a drawn simulation, beyond what always holds.
+
+use super::draft::Draft;
+use crate::check::Violation;
+use crate::report::Report;
+use crate::world::{NodeId, Observation};
+
+/// Share of the time in which a bound has to cover the error.
+const COVERED_MIN: f64 = 0.999;
+/// A lie this large is one; smaller ones hide in the noise of the paths, s.
+const LIE_MIN_S: f64 = 0.1;
+/// Part of a lie that may get through while the statistics of the liar widen.
+const CAPTURE: f64 = 0.25;
+/// Seconds after the beginning of a lie in which it may not have been noticed.
+const NOTICE_S: f64 = 0.0;
+
+/// How often claimed bounds covered the true error, where they should.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Coverage {
+    /// Observations of a synchronised clock that count.
+    pub seen: u64,
+    /// ... of which the error was above the bound.
+    pub missed: u64,
+    /// Largest ratio of error to bound.
+    pub worst: f64,
+}
+
+impl Coverage {
+    /// Adds another.
+    pub fn add(&mut self, other: &Self) {
+        self.seen += other.seen;
+        self.missed += other.missed;
+        self.worst = self.worst.max(other.worst);
+    }
+
+    /// Share of the observations that were covered; 1 without any.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts of observations")]
+    pub fn share(&self) -> f64 {
+        if self.seen == 0 {
+            1.0
+        } else {
+            1.0 - self.missed as f64 / self.seen as f64
+        }
+    }
+}
+
+/// Whether the bounds of the hosts with honest sources covered their errors, outside the spans
+/// from a fault to the next valid sample.
+pub(super) fn coverage(
+    draft: &Draft,
+    report: &Report,
+    violations: &mut Vec<Violation>,
+) -> Coverage {
+    let mut all = Coverage::default();
+    for &host in &draft.covered {
+        let mut faults: Vec<f64> = draft
+            .faults
+            .iter()
+            .filter(|(h, _)| *h == host)
+            .map(|(_, at_s)| *at_s)
+            .collect();
+        faults.sort_by(f64::total_cmp);
+        let observations = report.world.observations(NodeId(host));
+        let (coverage, first) = host_coverage(observations, &faults);
+        if coverage.share() < COVERED_MIN
+            && let Some(first) = first
+        {
+            violations.push(Violation {
+                seed: draft.seed,
+                at_s: first.at_s,
+                host: draft.hosts.get(host).map_or_else(String::new, |h| h.name.clone()),
+                rule: "bound",
+                detail: format!(
+                    "covered {:.4} of {} observations, at worst {:.2} times the bound, first {first:?}",
+                    coverage.share(),
+                    coverage.seen,
+                    coverage.worst
+                ),
+            });
+        }
+        all.add(&coverage);
+    }
+    all
+}
+
+fn host_coverage(observations: &[Observation], faults: &[f64]) -> (Coverage, Option<Observation>) {
+    let mut coverage = Coverage::default();
+    let mut first = None;
+    let mut faults = faults.iter().copied().peekable();
+    // The last update before a fault that still has to be followed by another.
+    let mut excused: Option<Option<timewright_time::MonoTime>> = None;
+    let mut last = None;
+    for seen in observations {
+        while faults.next_if(|&at_s| at_s <= seen.at_s).is_some() {
+            excused = Some(last);
+        }
+        if let Some(before) = excused
+            && seen.last_update.is_some()
+            && seen.last_update != before
+        {
+            excused = None;
+        }
+        last = seen.last_update;
+        let Some(bound) = seen.bound_s.filter(|_| excused.is_none()) else {
+            continue;
+        };
+        coverage.seen += 1;
+        let ratio = seen.estimate_s.abs() / bound.max(1e-9);
+        coverage.worst = coverage.worst.max(ratio);
+        if ratio > 1.0 {
+            coverage.missed += 1;
+            first.get_or_insert(*seen);
+        }
+    }
+    (coverage, first)
+}
+
+/// Whether a lie got through to a client although the honest sources were not fewer.
+pub(super) fn capture(draft: &Draft, report: &Report, violations: &mut Vec<Violation>) {
+    let Some(lie) = draft.lie else { return };
+    let client = draft.hosts.len().saturating_sub(1);
+    let observations = report.world.observations(NodeId(client));
+    let captured = observations.iter().find(|seen| {
+        let size = lie.size_s(seen.at_s);
+        seen.at_s > lie.at_s + NOTICE_S
+            && size >= LIE_MIN_S
+            && seen.bound_s.is_some()
+            && seen.estimate_s.abs() > CAPTURE * size
+    });
+    if let Some(seen) = captured {
+        violations.push(Violation {
+            seed: draft.seed,
+            at_s: seen.at_s,
+            host: draft
+                .hosts
+                .get(client)
+                .map_or_else(String::new, |h| h.name.clone()),
+            rule: "capture",
+            detail: format!("{seen:?} follows {lie:?}"),
+        });
+    }
+}

@@ -1,0 +1,197 @@
+//! What must hold at every step of every simulation.
+//!
+//! A step is one input to an engine with everything it brought about. [`Watch::before`] looks at
+//! the host before it, [`Watch::after`] after it; in between the driver tells what the engine
+//! asked for. Each file has its rules: [`load`] how much an engine may hold and ask for, [`steer`]
+//! what it may do to the clock, [`store`] that stored times follow, [`serve`] what it may tell
+//! others, [`poll`] when it may ask them. `docs/simulator.md` lists the rules and says how to add
+//! one.
+//!
+//! A violation panics with seed, time and host, unless the simulation collects them.
+
+mod load;
+mod poll;
+mod serve;
+mod steer;
+mod store;
+mod violation;
+
+pub use violation::Violation;
+pub(crate) use violation::Violations;
+
+use crate::network::Network;
+use crate::node::Node;
+use timewright_config::Config;
+use timewright_control::Request;
+use timewright_core::engine::{Boot, ClockView, Engine};
+use timewright_core::output::OutputQueue;
+use timewright_time::{Cooked, Now, Timestamp};
+
+/// What is remembered of one run of a daemon.
+pub(crate) struct Watch {
+    steering: steer::Steering,
+    serving: serve::Serving,
+    polling: poll::Polling,
+}
+
+/// The state before a step.
+pub(crate) struct Before {
+    now: Now,
+    clock: ClockView,
+    correction_ppm: f64,
+    served: Timestamp<Cooked>,
+    logged: usize,
+}
+
+/// A place to complain: whose step it is.
+struct Place<'a> {
+    node: &'a Node,
+    net: &'a mut Network,
+}
+
+impl Place<'_> {
+    fn violated(&mut self, rule: &'static str, detail: std::fmt::Arguments<'_>) {
+        let violation = Violation {
+            seed: self.net.seed,
+            at_s: self.net.elapsed_s(),
+            host: self.node.setup.name.clone(),
+            rule,
+            detail: detail.to_string(),
+        };
+        self.net.violations.add(violation);
+    }
+
+    fn check(&mut self, holds: bool, rule: &'static str, detail: std::fmt::Arguments<'_>) {
+        if !holds {
+            self.violated(rule, detail);
+        }
+    }
+}
+
+impl Watch {
+    pub(crate) fn new(config: &Config, boot: &Boot, node: &Node) -> Self {
+        Self {
+            steering: steer::Steering::new(config, boot, node),
+            serving: serve::Serving::default(),
+            polling: poll::Polling::default(),
+        }
+    }
+
+    /// A request of an operator is about to be given to the engine.
+    pub(crate) fn command(&mut self, request: &Request) {
+        self.steering.command(request);
+        self.polling.command(request);
+        self.serving.command(request);
+    }
+
+    /// The daemon is about to end in order.
+    pub(crate) const fn ends(&mut self) {
+        self.steering.ends();
+    }
+
+    /// The host stood still for so long, or its clock was moved by somebody else.
+    pub(crate) fn disturbed(&mut self, by_s: f64) {
+        self.steering.disturbed(by_s);
+        self.serving.disturbed(by_s);
+    }
+
+    pub(crate) fn before(
+        &mut self,
+        node: &Node,
+        engine: &Engine,
+        out: &OutputQueue,
+        net: &mut Network,
+    ) -> Before {
+        let now = node.clock.read();
+        let clock = engine.clock_view();
+        let mut place = Place { node, net };
+        place.check(
+            out.is_empty(),
+            "drained",
+            format_args!("outputs of an input were left to the next"),
+        );
+        self.steering.overrun(&clock, now, &mut place);
+        Before {
+            now,
+            clock,
+            correction_ppm: node.clock.correction_ppm(),
+            served: engine.served_time(now),
+            logged: node.log.len(),
+        }
+    }
+
+    pub(crate) fn after(
+        &mut self,
+        before: &Before,
+        node: &mut Node,
+        engine: &mut Engine,
+        out: &OutputQueue,
+        asked: &load::Asked,
+        net: &mut Network,
+    ) {
+        let shifts = engine.take_shifts();
+        let done = node.clock.take_done();
+        let mut place = Place { node, net };
+        load::check(asked, engine, out, &mut place);
+        let moved = steer::Moved::new(&shifts, &done);
+        self.steering
+            .check(before, &moved, &done, engine, &mut place);
+        for shift in &shifts {
+            store::check(shift, &mut place);
+        }
+        self.serving.check(before, &moved, engine, &mut place);
+        self.polling.check(&moved, engine, &mut place);
+    }
+
+    /// A request left: to whom, with which first byte.
+    pub(crate) fn sent(
+        &mut self,
+        to: std::net::SocketAddr,
+        packet: &[u8],
+        node: &Node,
+        engine: &Engine,
+        net: &mut Network,
+    ) {
+        let mut place = Place { node, net };
+        self.polling.sent(to, packet, engine, &mut place);
+    }
+
+    /// A response left, by either way, to a packet that came.
+    pub(crate) fn answered(
+        &mut self,
+        response: &[u8],
+        request: Option<&[u8]>,
+        node: &Node,
+        engine: &Engine,
+        net: &mut Network,
+    ) {
+        let mut place = Place { node, net };
+        self.serving.answered(response, request, engine, &mut place);
+    }
+}
+
+pub(crate) use load::Asked;
+
+/// More rounds than this at one moment mean that the engine runs in a circle.
+const ROUNDS_MAX: u32 = 10_000;
+
+/// Deadlines that are due at one moment come to an end: each is in the future once it was
+/// handled.
+pub(crate) fn rounds(what: &str, rounds: u32, node: &Node, net: &Network) {
+    assert!(
+        rounds <= ROUNDS_MAX,
+        "seed {}, {:.9} s, {}: no end of {what}",
+        net.seed,
+        net.elapsed_s(),
+        node.setup.name
+    );
+}
+
+/// What an observer is told makes sense.
+pub(crate) fn estimate(correction_s: f64, bound_s: Option<f64>, node: &Node, net: &mut Network) {
+    Place { node, net }.check(
+        correction_s.is_finite() && bound_s.is_none_or(|b| b.is_finite() && b >= 0.0),
+        "finite",
+        format_args!("correction {correction_s}, bound {bound_s:?}"),
+    );
+}
