@@ -263,7 +263,7 @@ impl Network {
                 link.damage(&mut bytes, &mut self.rng);
                 copies += 1;
                 self.schedule(
-                    self.true_ns + to_ns(delay + wait_s),
+                    self.true_ns.saturating_add(to_ns(delay + wait_s)),
                     Event::Deliver { from, to, bytes },
                 );
             }

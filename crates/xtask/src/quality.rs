@@ -1,6 +1,6 @@
 //! `cargo xtask quality`: writes the quality page anew, every figure of it.
 
-use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
@@ -9,13 +9,30 @@ use crate::shell::{self, cargo, root, target_dir};
 /// Runs all simulations and writes `docs/quality.md`; with `--quick` a page that says little, into
 /// the target directory, to see that it can be made.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
-    let words: Vec<OsString> = match arguments {
-        [] => vec![root().join("docs").into()],
-        ["--quick"] => vec!["--quick".into(), target_dir().join("quality").into()],
+    match arguments {
+        [] | ["--quick"] => make(&[&["--release"], arguments].concat()),
         _ => bail!("usage: cargo xtask quality [--quick]"),
+    }
+}
+
+/// Makes the page; `words` are `--release` for cargo and `--quick` for the program.
+pub(crate) fn make(words: &[&str]) -> Result<()> {
+    let quick = words.contains(&"--quick");
+    let directory: PathBuf = if quick {
+        target_dir().join("quality")
+    } else {
+        root().join("docs")
     };
     let mut make = cargo();
-    make.args(["run", "--quiet", "--release", "--package", "timewright-sim"]);
+    make.args(["run", "--quiet", "--package", "timewright-sim"]);
+    if words.contains(&"--release") {
+        make.arg("--release");
+    }
     make.args(["--example", "quality", "--"]);
-    shell::run(make.args(words))
+    if quick {
+        make.arg("--quick");
+    }
+    shell::run(make.arg(&directory))?;
+    println!("{}", directory.join("quality.md").display());
+    Ok(())
 }

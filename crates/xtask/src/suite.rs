@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::shell::{self, cargo};
-use crate::{arrows, fuzz, licences, system, vm};
+use crate::{arrows, fuzz, licences, quality, system, vm};
 
 struct Step {
     name: &'static str,
@@ -48,7 +48,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "simulator",
-        about: "the simulator's scenarios",
+        about: "the simulator's scenarios; that the quality page can be made",
         run: simulator,
     },
     Step {
@@ -158,13 +158,16 @@ fn unit() -> Result<()> {
 }
 
 fn simulator() -> Result<()> {
-    run_cargo(&[
+    let tests = run_cargo(&[
         "test",
         "--package",
         "timewright-sim",
         "--all-features",
         "--no-fail-fast",
-    ])
+    ]);
+    // A debug build, which is there by now.
+    let page = quality::make(&["--quick"]);
+    tests.and(page)
 }
 
 fn run_cargo(arguments: &[&str]) -> Result<()> {

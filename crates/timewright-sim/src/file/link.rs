@@ -20,7 +20,7 @@ pub(super) const KEYS: &[Key<Path>] = &[
         name: "delay",
         value: "TIME",
         set: |path, words| {
-            path.link.delay_s = words.value("delay", quantity::duration)?;
+            path.link.delay_s = words.value("delay", quantity::delay)?;
             Ok(())
         },
     },
@@ -28,7 +28,7 @@ pub(super) const KEYS: &[Key<Path>] = &[
         name: "jitter",
         value: "TIME [DISTRIBUTION]",
         set: |path, words| {
-            path.link.jitter_s = words.value("jitter", quantity::duration)?;
+            path.link.jitter_s = words.value("jitter", quantity::delay)?;
             jitter(&mut path.link, words)
         },
     },
@@ -53,7 +53,7 @@ pub(super) const KEYS: &[Key<Path>] = &[
         value: "PROBABILITY TIME",
         set: |path, words| {
             path.link.reorder = words.value("reorder", quantity::probability)?;
-            path.link.hold_s = words.value("reorder", quantity::duration)?;
+            path.link.hold_s = words.value("reorder", quantity::delay)?;
             Ok(())
         },
     },
@@ -183,7 +183,7 @@ pub(super) const DISTRIBUTIONS: &[Distribution] = &[
         value: "PROBABILITY FACTOR",
         read: |words| {
             let chance = words.value("spikes", quantity::probability)?;
-            let factor = words.value("spikes", |word| quantity::within(word, 0.0, 1e6))?;
+            let factor = words.value("spikes", |word| quantity::within(word, 0.0, 1e4))?;
             Ok(Jitter::Spikes { chance, factor })
         },
     },
@@ -192,7 +192,7 @@ pub(super) const DISTRIBUTIONS: &[Distribution] = &[
         value: "PROBABILITY DISTANCE",
         read: |words| {
             let share = words.value("bimodal", quantity::probability)?;
-            let distance = words.value("bimodal", |word| quantity::within(word, 0.0, 1e6))?;
+            let distance = words.value("bimodal", |word| quantity::within(word, 0.0, 1e4))?;
             Ok(Jitter::Bimodal { share, distance })
         },
     },

@@ -475,7 +475,7 @@ const STATEMENTS: &[Statement] = &[
         apply: Apply::World(|draft, line| {
             let words = &mut line.words;
             let queue = SharedQueue {
-                mean_s: words.value("queue", quantity::duration)?,
+                mean_s: words.value("queue", quantity::delay)?,
                 memory_s: words.value("queue", quantity::positive_duration)?,
             };
             draft.queues.push(Queue {

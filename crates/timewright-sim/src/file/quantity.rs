@@ -18,8 +18,10 @@ const TIMES: &[(&str, f64)] = &[
 /// Units of ratios.
 const RATIOS: &[(&str, f64)] = &[("ppm", 1e-6), ("ppb", 1e-9), ("%", 1e-2)];
 
-/// The longest time in a scenario, seconds: a hundred years.
-pub(super) const TIME_MAX_S: f64 = 36_525.0 * 86_400.0;
+/// The longest time in a scenario, seconds: ten years, so that sums of times stay in range.
+const TIME_MAX_S: f64 = 3653.0 * 86_400.0;
+/// The longest delay of a packet, seconds.
+const DELAY_MAX_S: f64 = 86_400.0;
 
 /// The number in front of one of the units, or a plain number.
 fn number(word: &str, units: &[(&str, f64)]) -> Option<f64> {
@@ -38,10 +40,21 @@ pub(super) fn duration(word: &str) -> Result<f64, String> {
         .filter(|s| (0.0..=TIME_MAX_S).contains(s))
         .ok_or_else(|| {
             format!(
-                "`{word}` is no length of time: a number that is not negative, with one of the \
-                 units ns, us, ms, s, m, h, d, w (s if there is none)"
+                "`{word}` is no length of time: 0 to 10 years as a number with one of the units ns, \
+                 us, ms, s, m, h, d, w (s if there is none)"
             )
         })
+}
+
+/// How long a packet takes.
+pub(super) fn delay(word: &str) -> Result<f64, String> {
+    duration(word).and_then(|s| {
+        if s <= DELAY_MAX_S {
+            Ok(s)
+        } else {
+            Err(format!("`{word}` is more than a day"))
+        }
+    })
 }
 
 /// A length of time above zero.

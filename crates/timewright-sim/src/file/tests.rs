@@ -4,6 +4,7 @@ use super::*;
 use crate::figures::Figures;
 use crate::plot::{HostSeries, over_time};
 use crate::table::{Run, csv, table};
+use proptest::prelude::*;
 use std::cell::RefCell;
 
 const PAGE: &str = include_str!(concat!(
@@ -153,7 +154,7 @@ fn what_is_wrong_is_told_with_what_is_allowed() {
         ("length 1y", &["`1y`", "ns, us, ms, s, m, h, d, w"]),
         ("length 0", &["more than zero"]),
         ("length 1d 2d", &["`2d` is too much"]),
-        ("settle -1", &["not negative"]),
+        ("settle -1", &["0 to 10 years"]),
         ("settle 200", &["after 200 s", "length is 200 s"]),
         ("sample 1us", &["millisecond"]),
         ("start yesterday", &["2016-12-31"]),
@@ -189,6 +190,7 @@ fn what_is_wrong_is_told_with_what_is_allowed() {
         ("link c", &["second host"]),
         ("link c nobody delay 1", &["`nobody`", "s, c"]),
         ("link c s speed 1", &["`speed`", "delay, jitter, loss"]),
+        ("link c s delay 2d", &["more than a day"]),
         ("link c s loss 2", &["0% to 100%"]),
         ("link c s jitter 1ms funny", &["exponential, gaussian"]),
         (
@@ -202,7 +204,7 @@ fn what_is_wrong_is_told_with_what_is_allowed() {
         ("queue 5ms 10s c nobody", &["`nobody`"]),
         ("queue 5ms 0 c s", &["more than zero"]),
         ("device GPS 0", &["SHM, SOCK, PPS, PHC"]),
-        ("device SHM 0 noise -1", &["not negative"]),
+        ("device SHM 0 noise -1", &["0 to 10 years"]),
         ("device SHM 0 scale tai", &["utc, steady"]),
         ("clock phase 2", &["from 0 to 1"]),
         ("at", &["missing"]),
@@ -466,5 +468,49 @@ fn the_manual_names_every_word() {
             page.contains(&entry),
             "docs/simulator.md does not have {entry}"
         );
+    }
+}
+
+/// Words of the language and some that are none.
+fn word() -> impl Strategy<Value = String> {
+    let tables = STATEMENTS.iter().map(|s| s.name);
+    let tables = tables.chain(clock::KEYS.iter().map(|k| k.name));
+    let tables = tables.chain(link::KEYS.iter().map(|k| k.name));
+    let tables = tables.chain(link::DISTRIBUTIONS.iter().map(|d| d.name));
+    let tables = tables.chain(event::EVENTS.iter().map(|r| r.name));
+    let tables = tables.chain(chronyc::COMMANDS.iter().map(|r| r.name));
+    let others = [
+        "s", "c", "*", "end", "every", "1", "0", "-1", "10ms", "1e9", "1d", "50%", "5ppm",
+    ];
+    let known: Vec<&str> = tables.chain(others).collect();
+    prop_oneof![8 => proptest::sample::select(known).prop_map(str::to_owned), 1 => "\\PC{0,6}"]
+}
+
+/// Lines of such words behind a scenario that is right.
+fn soup() -> impl Strategy<Value = String> {
+    let line = proptest::collection::vec(word(), 0..7).prop_map(|words| words.join(" "));
+    proptest::collection::vec(line, 0..6).prop_map(|lines| with(&lines.join("\n")))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Bytes from anywhere are read or refused with a line and a reason.
+    #[test]
+    fn no_text_breaks_the_parser(bytes: Vec<u8>) {
+        if let Err(error) = ScenarioFile::parse("x.sim", &bytes, &no_files) {
+            prop_assert!(!error.what.is_empty() && error.line <= bytes.len() + 1);
+        }
+    }
+
+    /// What is accepted can be run.
+    #[test]
+    fn what_is_accepted_runs(text in soup()) {
+        if let Ok(mut scenario) = ScenarioFile::parse("x.sim", text.as_bytes(), &no_files) {
+            scenario.length_s = scenario.length_s.min(20.0);
+            scenario.settle_s = scenario.settle_s.min(1.0);
+            let runs = runs(&scenario, 1..=1);
+            prop_assert!(table(&scenario, &runs).contains("RMS offset"));
+        }
     }
 }
