@@ -226,9 +226,11 @@ impl Engine {
     }
 
     pub(super) fn tracking(&mut self, cx: &mut Context<'_>) -> ReplyData {
-        let report = self.with_clock(cx, |engine, dcx| {
-            engine.reference.report(&engine.local, dcx)
-        });
+        let raw = cx.clock.now();
+        let correction = self.local.correction(raw).0;
+        let at = raw.cook(correction);
+        let served = self.server.snapshot.reference_at(at, self.mono());
+        let report = self.reference.report(&served, correction, &self.local);
         ReplyData::Tracking(Tracking {
             refid: report.ref_id,
             address: report.address.map_or(Address::Unspecified, Address::from),

@@ -369,6 +369,11 @@ impl Engine {
         self.event_time
     }
 
+    /// Monotonic time of the wake-up.
+    pub(crate) const fn mono(&self) -> MonoTime {
+        self.wake.mono
+    }
+
     /// First Unix second of the era of NTP time in use.
     pub(crate) const fn era_s(&self) -> i64 {
         self.boot.era_s

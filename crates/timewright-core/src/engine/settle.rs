@@ -290,7 +290,7 @@ impl Engine {
 
     /// Takes the state of clock and reference into the server's snapshot.
     pub(crate) fn refresh_snapshot(&mut self, rng: &mut dyn crate::rng::Rng) {
-        let (reference, local) = self.reference.served(self.event_time, self.wake.mono, rng);
+        let (reference, local) = self.reference.served(self.event_time, rng);
         let snapshot = &mut self.server.snapshot;
         snapshot.clock = self.local.cook_line();
         snapshot.reference = reference;

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! selection ──> Reference::update ──> LocalClock (frequency, slew, step) ──> Effects
-//! server    <── Reference::data                                     logs, drift file ┘
+//! server    <── Reference::served                                    logs, drift file ┘
 //! ```
 
 mod config;
@@ -28,16 +28,16 @@ pub use event::ReferenceEvent;
 pub use fallback::FallbackDrifts;
 pub use leap::LeapMode;
 pub use leapdb::{LeapDatabase, LeapFile, LeapInfo};
-pub use local::{LocalReferenceConfig, ReferenceData};
+pub use local::LocalReferenceConfig;
 pub use timewright_wire::Leap;
 pub use tracking::{ReferenceName, TrackingRecord, TrackingReport, leap_letter, ref_id_text};
 pub use update::ReferenceUpdate;
 
 use crate::discipline::jump::Jump;
 use crate::discipline::{ChangeKind, ClockChange, Cx, DisciplineEvent, Effect, LocalClock};
-use crate::rng::Rng;
+use crate::server::snapshot::{STRATUM_UNSYNCHRONISED, ServedReference};
 use leap::{LeapDue, LeapSchedule};
-use local::{LocalReference, MAX_STRATUM, Sourced};
+use local::LocalReference;
 use std::net::{IpAddr, Ipv4Addr};
 use timewright_time::{Cooked, FreqRatio, MonoTime, Now, Raw, Seconds, Timestamp};
 
@@ -379,47 +379,26 @@ impl Reference {
         FreqRatio(self.skew)
     }
 
-    /// What to tell others about our clock at cooked time `at`.
-    pub fn data(
-        &mut self,
-        at: Timestamp<Cooked>,
-        now: MonoTime,
-        rng: &mut dyn Rng,
-    ) -> ReferenceData {
-        let sourced = Sourced {
-            synchronised: self.synchronised,
-            leap: if self.leap.in_progress() {
-                Leap::Unsynchronised
-            } else {
-                self.leap.leap
-            },
-            stratum: self.stratum,
-            ref_id: self.ref_id,
-            ref_time: self.ref_time,
-            root_delay: self.root_delay,
-            root_dispersion: self.root_dispersion(at),
-            dispersion_rate: self.dispersion_rate(at),
-            unsynchronised_for: now - self.unsynchronised_since,
-        };
-        self.local.data(&sourced, at, rng)
-    }
-
-    /// For the tracking report.
-    pub fn report(&mut self, local: &LocalClock, cx: &mut Cx<'_>) -> TrackingReport {
-        let raw = cx.clock.now();
-        let correction = local.correction(raw).0;
-        let data = self.data(raw.cook(correction), cx.now.mono, cx.rng);
-        let followed = data.synchronised;
+    /// For the tracking report: what is `served` of the reference, the clock still to be
+    /// corrected by `correction`.
+    #[must_use]
+    pub fn report(
+        &self,
+        served: &ServedReference,
+        correction: Seconds,
+        local: &LocalClock,
+    ) -> TrackingReport {
+        let followed = served.synchronised;
         TrackingReport {
-            ref_id: data.ref_id,
+            ref_id: served.ref_id,
             address: self.address.filter(|_| followed),
-            stratum: if data.stratum >= MAX_STRATUM && !followed {
+            stratum: if served.stratum >= STRATUM_UNSYNCHRONISED && !followed {
                 0
             } else {
-                data.stratum
+                served.stratum
             },
-            leap: data.leap,
-            ref_time: data.ref_time,
+            leap: served.leap,
+            ref_time: served.ref_time,
             current_correction: correction,
             last_offset: self.last_offset,
             rms_offset: self.rms_offset(),
@@ -430,8 +409,8 @@ impl Reference {
                 0.0
             },
             skew_ppm: if followed { 1e6 * self.skew } else { 0.0 },
-            root_delay: data.root_delay,
-            root_dispersion: data.root_dispersion,
+            root_delay: served.root_delay,
+            root_dispersion: served.root_dispersion,
             last_update_interval: self.last_interval,
         }
     }
@@ -442,7 +421,7 @@ impl Reference {
         if self.mode == Mode::Normal {
             self.local.orphan_stratum()
         } else {
-            MAX_STRATUM
+            STRATUM_UNSYNCHRONISED
         }
     }
 
@@ -485,11 +464,6 @@ impl Reference {
 
     fn frequency_uncertainty(&self) -> f64 {
         self.skew + self.residual_frequency.abs() + self.max_clock_error.0
-    }
-
-    fn dispersion_rate(&self, at: Timestamp<Cooked>) -> FreqRatio {
-        let sign = if at < self.ref_time { -1.0 } else { 1.0 };
-        FreqRatio(sign * self.frequency_uncertainty())
     }
 
     fn rms_offset(&self) -> Seconds {

@@ -80,7 +80,7 @@ pub struct LocalReference {
     pub distance: Seconds,
     /// The root distance that once has to be reached; zero: none.
     pub activate: Seconds,
-    /// Whether it was reached before; see [`ServerSnapshot::activates_local`].
+    /// Whether it was reached before; see [`ReferenceState::activates`].
     pub activated: bool,
     /// Time since the last update before a synchronised clock may fall back to it.
     pub wait_synced: Seconds,
@@ -140,57 +140,21 @@ impl ServedReference {
     }
 }
 
-impl ServerSnapshot {
-    /// Cooked time of a raw one.
+impl ReferenceState {
+    /// What holds at one moment, given on both scales: the source or, when that is lost or too
+    /// far, the enabled local reference (`discipline.md` 8.9).
     #[must_use]
-    pub fn cook(&self, raw: Timestamp<Raw>) -> Timestamp<Cooked> {
-        self.clock.cook(raw).0
-    }
-
-    /// Root dispersion at `at`; zero without synchronisation, 1 s if the reference time is unknown.
-    fn root_dispersion(&self, at: Timestamp<Cooked>) -> Seconds {
-        match self.reference {
-            ReferenceState::Synchronised { ref_time, .. } if ref_time.is_zero() => {
-                ROOT_UNSYNCHRONISED
-            }
-            ReferenceState::Synchronised {
-                ref_time,
-                root_dispersion,
-                dispersion_rate,
-                ..
-            } => root_dispersion + (at - ref_time).abs() * dispersion_rate,
-            ReferenceState::Unsynchronised { .. } => Seconds::ZERO,
-        }
-    }
-
-    /// Whether the local reference is activated at `at`: from then on the engine sets
-    /// [`LocalReference::activated`].
-    #[must_use]
-    pub fn activates_local(&self, at: Timestamp<Cooked>) -> bool {
-        let Some(local) = &self.local else {
-            return false;
-        };
-        let unconditional = local.activate == Seconds::ZERO;
-        let reached = match self.reference {
-            ReferenceState::Synchronised { root_delay, .. } => {
-                root_delay * 0.5 + self.root_dispersion(at) < local.activate
-            }
-            ReferenceState::Unsynchronised { .. } => false,
-        };
-        local.activated || unconditional || reached
-    }
-
-    /// The reference parameters at one moment, given on both scales.
-    #[must_use]
-    pub fn reference_at(&self, at: Timestamp<Cooked>, mono: MonoTime) -> ServedReference {
-        let local = self
-            .local
-            .as_ref()
-            .filter(|local| self.local_may_serve(local, at, mono));
-        let root_dispersion = self.root_dispersion(at);
-        match (self.reference, local) {
+    pub fn at(
+        &self,
+        local: Option<&LocalReference>,
+        at: Timestamp<Cooked>,
+        mono: MonoTime,
+    ) -> ServedReference {
+        let local = local.filter(|local| self.lets_serve(local, at, mono));
+        let dispersion = self.root_dispersion(at);
+        match (*self, local) {
             (
-                ReferenceState::Synchronised {
+                Self::Synchronised {
                     leap,
                     stratum,
                     ref_id,
@@ -199,7 +163,7 @@ impl ServerSnapshot {
                     ..
                 },
                 local,
-            ) if local.is_none_or(|local| root_delay * 0.5 + root_dispersion <= local.distance) => {
+            ) if local.is_none_or(|local| root_delay * 0.5 + dispersion <= local.distance) => {
                 ServedReference {
                     synchronised: true,
                     leap,
@@ -207,7 +171,7 @@ impl ServerSnapshot {
                     ref_id,
                     ref_time,
                     root_delay,
-                    root_dispersion,
+                    root_dispersion: dispersion,
                 }
             }
             (_, Some(local)) => ServedReference {
@@ -231,17 +195,55 @@ impl ServerSnapshot {
         }
     }
 
-    fn local_may_serve(
-        &self,
-        local: &LocalReference,
-        at: Timestamp<Cooked>,
-        mono: MonoTime,
-    ) -> bool {
-        let waited = match self.reference {
-            ReferenceState::Synchronised { ref_time, .. } => at - ref_time >= local.wait_synced,
-            ReferenceState::Unsynchronised { since } => mono - since >= local.wait_unsynced,
+    /// Whether a local reference is activated at `at`: then [`LocalReference::activated`] is to be
+    /// set for good.
+    #[must_use]
+    pub fn activates(&self, local: &LocalReference, at: Timestamp<Cooked>) -> bool {
+        let unconditional = local.activate == Seconds::ZERO;
+        let reached = match self {
+            Self::Synchronised { root_delay, .. } => {
+                *root_delay * 0.5 + self.root_dispersion(at) < local.activate
+            }
+            Self::Unsynchronised { .. } => false,
         };
-        waited && self.activates_local(at)
+        local.activated || unconditional || reached
+    }
+
+    /// Whether a local reference is activated and was waited for.
+    fn lets_serve(&self, local: &LocalReference, at: Timestamp<Cooked>, mono: MonoTime) -> bool {
+        let waited = match *self {
+            Self::Synchronised { ref_time, .. } => at - ref_time >= local.wait_synced,
+            Self::Unsynchronised { since } => mono - since >= local.wait_unsynced,
+        };
+        waited && self.activates(local, at)
+    }
+
+    /// Root dispersion at `at`; zero without synchronisation, 1 s if the reference time is unknown.
+    fn root_dispersion(&self, at: Timestamp<Cooked>) -> Seconds {
+        match *self {
+            Self::Synchronised { ref_time, .. } if ref_time.is_zero() => ROOT_UNSYNCHRONISED,
+            Self::Synchronised {
+                ref_time,
+                root_dispersion,
+                dispersion_rate,
+                ..
+            } => root_dispersion + (at - ref_time).abs() * dispersion_rate,
+            Self::Unsynchronised { .. } => Seconds::ZERO,
+        }
+    }
+}
+
+impl ServerSnapshot {
+    /// Cooked time of a raw one.
+    #[must_use]
+    pub fn cook(&self, raw: Timestamp<Raw>) -> Timestamp<Cooked> {
+        self.clock.cook(raw).0
+    }
+
+    /// The reference parameters at one moment, given on both scales.
+    #[must_use]
+    pub fn reference_at(&self, at: Timestamp<Cooked>, mono: MonoTime) -> ServedReference {
+        self.reference.at(self.local.as_ref(), at, mono)
     }
 
     /// The leap status to serve where smoothing applies (server and broadcast mode).

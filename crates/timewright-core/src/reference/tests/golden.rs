@@ -258,7 +258,7 @@ fn check_state(
         );
     }
 
-    let data = reference.data(at_raw + Seconds(100.0), moment.mono, &mut Zeros);
+    let data = super::data(reference, at_raw + Seconds(100.0), moment.mono);
     let want = &event["params_100s_later"];
     assert_eq!(
         u64::from(data.synchronised),
