@@ -12,6 +12,7 @@ use timewright_control::{Address, Command, ReplyData, Request, Status};
 use timewright_core::engine::Purpose;
 use timewright_core::output::{Exit, LogFile};
 use timewright_sim::{Action, ClockModel, DeviceModel, Link, Pass, Report, Scenario, seeds};
+use timewright_time::Seconds;
 
 /// Jitter of the paths of the upstream scenarios, which is also the noise of their devices.
 const NOISE_S: f64 = 1e-4;
@@ -573,5 +574,85 @@ fn samples_survive_a_restart() {
         let dump = &report.node("c").dumps["refid:53484d30.dat"];
         assert!(dump.starts_with("SRC0\n.\n0 377 8 0 0\n"), "{dump}");
         assert!((6..=23).contains(&dump.lines().count()), "{dump}");
+    }
+}
+
+/// Whoever steps the clock, what was measured before is moved along or forgotten.
+#[test]
+fn steps_do_not_confuse_a_clock() {
+    for (by_s, config, sync) in [
+        // Seen as a jump, forgotten, and slewed away.
+        (20.0, "", (700.0, 900.0)),
+        (20.0, "makestep 1 -1", (500.0, 650.0)),
+        (-1e6, "makestep 1 -1", (500.0, 650.0)),
+    ] {
+        for (line, name) in [("SHM 0", "SHM 0"), ("PHC /dev/ptp0", "PHC /dev/ptp0")] {
+            for seed in seeds(2) {
+                let report = host(&format!("refclock {line}\n{config}"))
+                    .device("c", name, hardware(1e-6))
+                    .at(500.0, move |id| Action::StepClock(id("c"), Seconds(by_s)))
+                    .run(seed, 2000.0)
+                    .unwrap();
+                logs(&report, "c", "time jump detected", 1..=1);
+                BOUNDS.sync(sync.0, sync.1).check(&report, "c");
+            }
+        }
+    }
+}
+
+/// Without the right to set the clock its error is only known (`scenarios.md` 106).
+#[test]
+fn a_clock_that_may_not_be_set_is_measured() {
+    let report = host("refclock RTC /dev/rtc:utc stratum 3 delay 1e-3 refid GPS")
+        .clock(
+            "c",
+            ClockModel {
+                offset_s: 0.1,
+                ..ClockModel::PERFECT
+            },
+        )
+        .boot("c", |b| b.control_clock = false)
+        .device("c", "RTC /dev/rtc", device(1e-6))
+        .command_at(70.0, "c", Request::Tracking)
+        .run(1, 1000.0)
+        .unwrap();
+    selects(&report, "c");
+    let seen = tracking(&report);
+    assert_eq!((seen.refid.to_be_bytes(), seen.stratum), (*b"GPS\0", 4));
+    assert!((seen.current_correction + 0.1).abs() < 1e-5, "{seen:?}");
+    let lines = report.node("c").record(LogFile::Tracking);
+    assert!(
+        lines.last().unwrap().contains(" GPS              4 "),
+        "{lines:?}"
+    );
+    assert!((report.observed("c", 999.0).offset_s - 0.1).abs() < 1e-6);
+}
+
+/// A clock among servers: wrong, it is outvoted, unless it is trusted.
+#[test]
+fn a_clock_is_a_source_among_others() {
+    let wrong = DeviceModel {
+        offset: |_| 1.0,
+        ..device(1e-6)
+    };
+    for (options, model, selected, offset_s) in [
+        ("", wrong, "10.0.0.", 0.0),
+        ("noselect", device(1e-6), "10.0.0.", 0.0),
+        ("trust", wrong, "SHM0", 1.0),
+        ("prefer", device(1e-6), "SHM0", 0.0),
+    ] {
+        for seed in seeds(2) {
+            let refclock = format!("refclock SHM 0 {options}\nlog selection\n");
+            let report = servers_with(3, "", &refclock)
+                .device("c", "SHM 0", model)
+                .run(seed, 5000.0)
+                .unwrap();
+            let chosen = report.node("c").log.iter().rev();
+            let mut chosen = chosen.filter(|line| line.event.text.starts_with("Selected source"));
+            let text = &chosen.next().unwrap().event.text;
+            assert!(text.contains(selected), "{options}: {text}");
+            let offset = report.observed("c", 4999.0).offset_s;
+            assert!((offset - offset_s).abs() < 1e-3, "{options}: {offset}");
+        }
     }
 }

@@ -173,3 +173,61 @@ fn a_jump_discards_the_samples() {
         assert_eq!(clock.is_valid(), kept, "{jump}");
     }
 }
+
+/// A small generator (xorshift, Marsaglia 2003).
+struct Xorshift(u64);
+
+impl Xorshift {
+    fn between(&mut self, low: f64, high: f64) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        low + (high - low) * (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// How well clocks with jitter are mapped, at the bounds of the reference implementation's own
+/// test (`discipline.md` 17).
+#[test]
+fn jitter_averages_out() {
+    let mut random = Xorshift(0x9E37_79B9_7F4A_7C15);
+    for max_samples in [2, 4, 8, 16, 32, 64] {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for _ in 0..20 {
+            let frequency = random.between(0.9, 1.1);
+            let jitter = random.between(10e-9, 1000e-9);
+            let interval = random.between(0.1, 10.0);
+            let mut clock = clock(max_samples);
+            let (mut local_s, mut hardware_s) = (0.0, 0.0);
+            let local = |s: f64| Timestamp::<Cooked>::from_parts(1_000_000_000, 0) + Seconds(s);
+            let hardware = |s: f64| Timestamp::from_parts(2_000_000_000, 0) + Seconds(s);
+            for _ in 0..100 {
+                local_s += interval;
+                hardware_s += interval * frequency;
+                let noise = random.between(-jitter, jitter);
+                let error = Seconds(2.0 * jitter);
+                clock.accumulate(hardware(hardware_s + noise), local(local_s), error, 0.0);
+                assert_eq!(clock.is_valid(), clock.len() >= 2);
+                let Some((mapped, _)) = clock.cook(hardware(hardware_s)) else {
+                    continue;
+                };
+                assert!(clock.line.unwrap().offset.abs() <= 2.0 * jitter);
+                let missed = (mapped - local(local_s)).0.abs() / jitter;
+                let limit = match clock.len() {
+                    ..4 => f64::INFINITY,
+                    4..8 => 4.0,
+                    _ => 3.0,
+                };
+                assert!(missed < limit, "{missed} of {} samples", clock.len());
+                if clock.len() >= max_samples / 2 {
+                    (sum, count) = (sum + missed, count + 1.0);
+                }
+            }
+        }
+        let mean: f64 = sum / count;
+        assert!(
+            mean < 2.4 / (max_samples as f64).sqrt(),
+            "{max_samples}: {mean}"
+        );
+    }
+}
