@@ -29,8 +29,8 @@ const RANGES: &[(&str, &[&str], &[&str])] = &[
     ("certset", &["0", "-1", "4294967296"], &["x", ""]),
     (
         "extfield",
-        &["F323", "f324", "0xF324", "00F323"],
-        &["F325", "10A", "x", ""],
+        &["F323", "f324", "0xF324", "00F323", "10A", "10a"],
+        &["F325", "10B", "x", ""],
     ),
     ("filter", &["0", "2147483647"], &["-1", "x", ""]),
     (
@@ -100,6 +100,7 @@ fn every_option_is_stored() {
         "copy" => copy = true;
         "extfield f323" => extfields.mono_root = true;
         "extfield f324" => extfields.net_correction = true;
+        "extfield 10A" => extfields.net_correction_10a = true;
         "filter 5" => filter = 5;
         "iburst" => iburst = true;
         "ipv4" => family = Some(timewright_config::Family::V4);

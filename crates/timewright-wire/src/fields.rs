@@ -14,6 +14,8 @@ pub const FIELD_NTS_AUTHENTICATOR: u16 = 0x0404;
 pub const FIELD_MONO_ROOT: u16 = 0xf323;
 /// Experimental: correction by transparent clocks on the way.
 pub const FIELD_NET_CORRECTION: u16 = 0xf324;
+/// The same by its registered type, without a magic number.
+pub const FIELD_NET_CORRECTION_10A: u16 = 0x010a;
 
 const FIELD_HEADER_LEN: usize = 4;
 
@@ -115,7 +117,7 @@ impl MonoRoot {
     }
 }
 
-/// Body of [`FIELD_NET_CORRECTION`]; zero in requests.
+/// Body of [`FIELD_NET_CORRECTION`] and [`FIELD_NET_CORRECTION_10A`]; zero in requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NetCorrection {
     /// Signed 32.32 seconds.
@@ -145,20 +147,38 @@ impl NetCorrection {
         Seconds(self.correction as f64 / Self::SCALE)
     }
 
-    /// From the body of the field; `None` if its length or magic number is wrong.
+    /// From the body of the experimental field; `None` if its length or magic number is wrong.
     #[must_use]
     pub fn read(body: &[u8]) -> Option<Self> {
         let [magic, hi, lo, ..] = experimental_words(body)?;
-        (magic == Self::MAGIC).then_some(Self {
-            correction: (u64::from(hi) << 32 | u64::from(lo)).cast_signed(),
-        })
+        (magic == Self::MAGIC).then(|| Self::from_halves(hi, lo))
     }
 
-    /// The body of the field.
+    /// From the body of the registered field; `None` if its length is wrong.
+    #[must_use]
+    pub fn read_10a(body: &[u8]) -> Option<Self> {
+        let [hi, lo, ..] = experimental_words(body)?;
+        Some(Self::from_halves(hi, lo))
+    }
+
+    /// The body of the experimental field.
     #[must_use]
     pub fn to_body(&self) -> [u8; EXPERIMENTAL_LEN] {
         let [hi, lo] = halves(self.correction.cast_unsigned());
         experimental_body([Self::MAGIC, hi, lo, 0, 0, 0])
+    }
+
+    /// The body of the registered field.
+    #[must_use]
+    pub fn to_body_10a(&self) -> [u8; EXPERIMENTAL_LEN] {
+        let [hi, lo] = halves(self.correction.cast_unsigned());
+        experimental_body([hi, lo, 0, 0, 0, 0])
+    }
+
+    fn from_halves(hi: u32, lo: u32) -> Self {
+        Self {
+            correction: (u64::from(hi) << 32 | u64::from(lo)).cast_signed(),
+        }
     }
 }
 
@@ -199,6 +219,7 @@ mod tests {
         assert_eq!(MonoRoot::read(&body), Some(MonoRoot::default()));
         assert_eq!(MonoRoot::read(&body[..20]), None);
         assert_eq!(NetCorrection::read(&body), None);
+        assert_eq!(NetCorrection::read_10a(&body[4..]), None);
         body[3] ^= 1;
         assert_eq!(MonoRoot::read(&body), None);
     }
@@ -210,6 +231,7 @@ mod tests {
             let want = s.clamp(-2_147_483_648.0, 2_147_483_648.0);
             assert!((c.to_seconds().0 - want).abs() < 1e-9, "{s}");
             assert_eq!(NetCorrection::read(&c.to_body()), Some(c));
+            assert_eq!(NetCorrection::read_10a(&c.to_body_10a()), Some(c));
         }
     }
 

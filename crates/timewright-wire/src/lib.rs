@@ -14,8 +14,9 @@ pub mod refid;
 
 pub use build::{BuildError, PacketBuilder};
 pub use fields::{
-    FIELD_MONO_ROOT, FIELD_NET_CORRECTION, FIELD_NTS_AUTHENTICATOR, FIELD_NTS_COOKIE,
-    FIELD_NTS_PLACEHOLDER, FIELD_NTS_UNIQUE_ID, Field, Fields, MonoRoot, NetCorrection,
+    FIELD_MONO_ROOT, FIELD_NET_CORRECTION, FIELD_NET_CORRECTION_10A, FIELD_NTS_AUTHENTICATOR,
+    FIELD_NTS_COOKIE, FIELD_NTS_PLACEHOLDER, FIELD_NTS_UNIQUE_ID, Field, Fields, MonoRoot,
+    NetCorrection,
 };
 pub use header::{Header, Leap, Mode, fuzz};
 pub use packet::{AuthMode, Mac, Packet, PacketError};

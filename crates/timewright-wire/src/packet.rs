@@ -1,8 +1,8 @@
 //! Parsing: what a datagram holds and how it is authenticated (`ntp-engine.md` 1.5).
 
 use crate::fields::{
-    self, FIELD_MONO_ROOT, FIELD_NET_CORRECTION, FIELD_NTS_AUTHENTICATOR, FIELD_NTS_COOKIE,
-    FIELD_NTS_PLACEHOLDER, FIELD_NTS_UNIQUE_ID, Fields, MonoRoot, NetCorrection,
+    self, FIELD_MONO_ROOT, FIELD_NET_CORRECTION, FIELD_NET_CORRECTION_10A, FIELD_NTS_AUTHENTICATOR,
+    FIELD_NTS_COOKIE, FIELD_NTS_PLACEHOLDER, FIELD_NTS_UNIQUE_ID, Fields, MonoRoot, NetCorrection,
 };
 use crate::{HEADER_LEN, Header, MAX_PACKET_LEN, MAX_V4_MAC_LEN, MIN_MAC_LEN};
 use thiserror::Error;
@@ -87,6 +87,8 @@ pub struct Packet<'a> {
     pub mono_root: Option<MonoRoot>,
     /// The network correction field, if there is a well-formed one.
     pub net_correction: Option<NetCorrection>,
+    /// The same by its registered type.
+    pub net_correction_10a: Option<NetCorrection>,
 }
 
 impl<'a> Packet<'a> {
@@ -114,6 +116,7 @@ impl<'a> Packet<'a> {
             mac: None,
             mono_root: None,
             net_correction: None,
+            net_correction_10a: None,
         };
         if header.version < 4 {
             packet.take_old_trailer();
@@ -206,6 +209,10 @@ impl<'a> Packet<'a> {
                 FIELD_MONO_ROOT => self.mono_root = MonoRoot::read(field.body).or(self.mono_root),
                 FIELD_NET_CORRECTION => {
                     self.net_correction = NetCorrection::read(field.body).or(self.net_correction);
+                }
+                FIELD_NET_CORRECTION_10A => {
+                    let read = NetCorrection::read_10a(field.body);
+                    self.net_correction_10a = read.or(self.net_correction_10a);
                 }
                 _ => {}
             }

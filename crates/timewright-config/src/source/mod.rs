@@ -89,6 +89,8 @@ pub struct ExtensionFields {
     pub mono_root: bool,
     /// Field F324: corrections made by the network.
     pub net_correction: bool,
+    /// Field 10A: the same by its registered type.
+    pub net_correction_10a: bool,
 }
 
 /// One `server`, `pool` or `peer` line.

@@ -93,6 +93,7 @@ pub static OPTIONS: &[Row] = &[
             match c.hex()? {
                 0xf323 => o.extfields.mono_root = true,
                 0xf324 => o.extfields.net_correction = true,
+                0x010a => o.extfields.net_correction_10a = true,
                 _ => return None,
             }
             Some(())

@@ -246,6 +246,7 @@ fn new_source(source: &AddSource) -> NewSource {
             version: u8::try_from(source.version).ok().filter(|v| *v != 0),
             mono_root: has(SourceFlags::EXTFIELD_MONO_ROOT),
             net_correction: has(SourceFlags::EXTFIELD_NET_CORRECTION),
+            net_correction_10a: false,
             maxsources: source.max_sources,
             authenticate: source.auth_key != 0 || has(SourceFlags::NTS),
             select: crate::source::SelectOptions {

@@ -22,8 +22,8 @@ use crate::server::timestamps::TimestampMap;
 use std::net::SocketAddr;
 use timewright_time::{Cooked, Now, NtpShort28, NtpTimestamp, Raw, Seconds, Timestamp};
 use timewright_wire::{
-    AuthMode, FIELD_MONO_ROOT, FIELD_NET_CORRECTION, Header, Leap, Mode, MonoRoot, NetCorrection,
-    Packet, PacketBuilder, refid,
+    AuthMode, FIELD_MONO_ROOT, FIELD_NET_CORRECTION, FIELD_NET_CORRECTION_10A, Header, Leap, Mode,
+    MonoRoot, NetCorrection, Packet, PacketBuilder, refid,
 };
 
 /// The port of NTP; version 1 packets without a mode that come from it are not answered, as they
@@ -427,6 +427,10 @@ fn build(
 ) -> Option<usize> {
     let packet = &admitted.packet;
     let mut builder = PacketBuilder::new(reply, header).ok()?;
+    if packet.net_correction_10a.is_some() && cx.tables.ptp {
+        let body = net_correction(&admitted.stamp).to_body_10a();
+        builder.add_field(FIELD_NET_CORRECTION_10A, &body).ok()?;
+    }
     if packet.mono_root.is_some() {
         let body = mono_root(shard, cx, admitted.received, served).to_body();
         builder.add_field(FIELD_MONO_ROOT, &body).ok()?;

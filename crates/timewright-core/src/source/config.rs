@@ -86,8 +86,10 @@ pub struct SourceConfig {
     pub version: Option<u8>,
     /// Send and use the mono/root extension field.
     pub mono_root: bool,
-    /// Send and use the network correction extension field.
+    /// Send and use the experimental network correction extension field.
     pub net_correction: bool,
+    /// Send and use the registered one.
+    pub net_correction_10a: bool,
     /// Pools: how many sources to use.
     pub maxsources: u32,
     /// Whether responses must be authenticated (`key`, `nts`).
@@ -124,6 +126,7 @@ impl Default for SourceConfig {
             version: None,
             mono_root: false,
             net_correction: false,
+            net_correction_10a: false,
             maxsources: 4,
             authenticate: false,
             select: SelectOptions::default(),
@@ -161,6 +164,7 @@ impl From<&timewright_config::SourceOptions> for SourceConfig {
             version: options.version,
             mono_root: options.extfields.mono_root,
             net_correction: options.extfields.net_correction,
+            net_correction_10a: options.extfields.net_correction_10a,
             maxsources: options.maxsources,
             authenticate: options.key.is_some() || options.nts,
             select: SelectOptions {

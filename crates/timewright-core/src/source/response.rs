@@ -259,9 +259,12 @@ impl Association {
     }
 
     fn net_correction(&self, packet: &Packet<'_>) -> Seconds {
-        packet
-            .net_correction
-            .filter(|_| self.config.net_correction)
+        let registered = packet
+            .net_correction_10a
+            .filter(|_| self.config.net_correction_10a);
+        let experimental = packet.net_correction.filter(|_| self.config.net_correction);
+        registered
+            .or(experimental)
             .map_or(Seconds::ZERO, NetCorrection::to_seconds)
     }
 

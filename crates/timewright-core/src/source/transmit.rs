@@ -11,8 +11,8 @@ use crate::source::response::{Passed, Then};
 use crate::timers::Timer;
 use timewright_time::{NtpShort, NtpShort28, NtpTimestamp, Seconds};
 use timewright_wire::{
-    BuildError, FIELD_MONO_ROOT, FIELD_NET_CORRECTION, Header, Leap, MAX_PACKET_LEN, Mode,
-    MonoRoot, NetCorrection, PacketBuilder, fuzz,
+    BuildError, FIELD_MONO_ROOT, FIELD_NET_CORRECTION, FIELD_NET_CORRECTION_10A, Header, Leap,
+    MAX_PACKET_LEN, Mode, MonoRoot, NetCorrection, PacketBuilder, fuzz,
 };
 
 /// Good responses an automatic burst waits for, and its most requests.
@@ -364,6 +364,11 @@ impl Association {
         reply: &Reply,
         env: &mut Env<'_>,
     ) -> Result<(), BuildError> {
+        let correction = self.net_correction_sent(reply);
+        let with_ptp = env.params.ptp_port != 0;
+        if self.config.net_correction_10a && with_ptp {
+            builder.add_field(FIELD_NET_CORRECTION_10A, &correction.to_body_10a())?;
+        }
         if self.config.mono_root {
             let field = match self.kind {
                 Kind::Client => MonoRoot::default(),
@@ -371,18 +376,20 @@ impl Association {
             };
             builder.add_field(FIELD_MONO_ROOT, &field.to_body())?;
         }
-        if self.config.net_correction && env.params.ptp_port != 0 {
-            let rx = reply.local_rx;
-            let known = self.kind == Kind::Peer && rx.net_correction > rx.rx_duration;
-            let correction = if known {
-                rx.net_correction
-            } else {
-                Seconds::ZERO
-            };
-            let field = NetCorrection::from_seconds(correction);
-            builder.add_field(FIELD_NET_CORRECTION, &field.to_body())?;
+        if self.config.net_correction && with_ptp {
+            builder.add_field(FIELD_NET_CORRECTION, &correction.to_body())?;
         }
         Ok(())
+    }
+
+    /// What a peer tells of the way its last packet took; clients tell nothing.
+    fn net_correction_sent(&self, reply: &Reply) -> NetCorrection {
+        let rx = reply.local_rx;
+        if self.kind == Kind::Peer && rx.net_correction > rx.rx_duration {
+            NetCorrection::from_seconds(rx.net_correction)
+        } else {
+            NetCorrection::default()
+        }
     }
 
     fn mono_root(&self, reply: &Reply, env: &mut Env<'_>) -> MonoRoot {

@@ -6,7 +6,9 @@ use crate::source::association::OperatingMode;
 use crate::source::{SocketPolicy, Sockets, SourceConfig};
 use crate::timers::Timer;
 use timewright_time::{NtpTimestamp, Seconds};
-use timewright_wire::{Header, Leap, Mode, MonoRoot, NetCorrection, Packet};
+use timewright_wire::{
+    FIELD_MONO_ROOT, FIELD_NET_CORRECTION_10A, Header, Leap, Mode, MonoRoot, NetCorrection, Packet,
+};
 
 fn config() -> SourceConfig {
     SourceConfig::default()
@@ -167,12 +169,13 @@ fn fields_need_version_4() {
 
 #[test]
 fn requests_carry_empty_experimental_fields() {
-    for (ptp_port, len) in [(0, 76), (319, 104)] {
+    for (ptp_port, len) in [(0, 76), (319, 132)] {
         let mut bench = Bench::new(8);
         bench.params.ptp_port = ptp_port;
         bench.server(SourceConfig {
             mono_root: true,
             net_correction: true,
+            net_correction_10a: true,
             ..config()
         });
         let sent = bench.next_request();
@@ -181,6 +184,14 @@ fn requests_carry_empty_experimental_fields() {
         assert_eq!(packet.mono_root, Some(MonoRoot::default()));
         let net = (ptp_port != 0).then(NetCorrection::default);
         assert_eq!(packet.net_correction, net);
+        assert_eq!(packet.net_correction_10a, net);
+        let first = packet.fields().next().unwrap().kind;
+        let want = if ptp_port == 0 {
+            FIELD_MONO_ROOT
+        } else {
+            FIELD_NET_CORRECTION_10A
+        };
+        assert_eq!(first, want);
     }
 }
 

@@ -10,7 +10,10 @@ use crate::source::response::Received;
 use crate::source::{Connectivity, MeasurementLog, SourceConfig, SourceKind, SourceMatch};
 use crate::timers::Timer;
 use timewright_time::{NtpShort, NtpShort28, NtpTimestamp, Seconds};
-use timewright_wire::{Header, Leap, Mode, MonoRoot, NetCorrection, refid};
+use timewright_wire::{
+    FIELD_NET_CORRECTION, FIELD_NET_CORRECTION_10A, Header, Leap, Mode, MonoRoot, NetCorrection,
+    PacketBuilder, refid,
+};
 
 fn config() -> SourceConfig {
     SourceConfig::default()
@@ -449,40 +452,49 @@ fn a_kiss_is_unsynchronised() {
 /// A response that devices on the path delayed by known times, with its request.
 fn corrected_response(
     bench: &mut Bench,
-    rx: f64,
-    tx: f64,
-    frame: f64,
+    [rx, tx, frame]: [f64; 3],
+    by_10a: bool,
     origin: impl FnOnce(&mut Header, &Sent),
-) -> Sent {
+) {
     let request = bench.next_request();
     let mut reply = bench.reply(&request);
     origin(&mut reply, &request);
     let field = NetCorrection::from_seconds(Seconds(tx));
-    let packet = with_fields(&reply, None, Some(field));
+    let mut buffer = [0; 100];
+    let mut builder = PacketBuilder::new(&mut buffer, &reply).unwrap();
+    let (kind, body) = if by_10a {
+        (FIELD_NET_CORRECTION_10A, field.to_body_10a())
+    } else {
+        (FIELD_NET_CORRECTION, field.to_body())
+    };
+    builder.add_field(kind, &body).unwrap();
+    let packet = builder.finish();
     bench.pass(1e-3);
     let stamp = PacketStamp {
         net_correction: Seconds(rx),
         rx_duration: Seconds(frame),
         ..PacketStamp::new(bench.clock.raw, StampSource::Hardware)
     };
-    bench.deliver_stamped(request.key, request.to, &packet, stamp);
-    request
+    bench.deliver_stamped(request.key, request.to, packet, stamp);
 }
 
 #[test]
 fn network_corrections_reach_the_sample_if_asked_for() {
     // The delay is 0.8 ms; 0.3 ms of it are explained, 0.2 ms of these on the way back.
-    for (asked, delay, offset) in [
-        (true, 0.8e-3 - 0.3e-3 * 0.9999, 0.1 + 0.05e-3),
-        (false, 0.8e-3, 0.1),
+    for (asked, by_10a, delay, offset) in [
+        (true, false, 0.8e-3 - 0.3e-3 * 0.9999, 0.1 + 0.05e-3),
+        (true, true, 0.8e-3 - 0.3e-3 * 0.9999, 0.1 + 0.05e-3),
+        (false, false, 0.8e-3, 0.1),
+        (false, true, 0.8e-3, 0.1),
     ] {
         let mut bench = Bench::new(18);
         bench.params.ptp_port = 319;
         let id = bench.server(SourceConfig {
-            net_correction: asked,
+            net_correction: asked && !by_10a,
+            net_correction_10a: asked && by_10a,
             ..config()
         });
-        corrected_response(&mut bench, 0.21e-3, 0.11e-3, 0.01e-3, |_, _| {});
+        corrected_response(&mut bench, [0.21e-3, 0.11e-3, 0.01e-3], by_10a, |_, _| {});
         let sample = bench.told(id).samples[0];
         assert!(
             (sample.peer_delay - Seconds(delay)).abs() < Seconds(1e-8),
@@ -508,14 +520,19 @@ fn interleaved_exchanges_use_the_correction_of_their_request() {
     // A bad basic response (no time at the server) tells of the first request's correction, the
     // interleaved one after it of the second's.
     let mut first = None;
-    corrected_response(&mut bench, 0.21e-3, 0.11e-3, 0.01e-3, |h, _| {
+    corrected_response(&mut bench, [0.21e-3, 0.11e-3, 0.01e-3], false, |h, _| {
         h.precision = 2;
         first = Some((h.receive, h.transmit));
     });
-    corrected_response(&mut bench, 0.51e-3, 0.41e-3, 0.01e-3, |h, request| {
-        h.originate = request.header().receive;
-        h.transmit = first.unwrap().1;
-    });
+    corrected_response(
+        &mut bench,
+        [0.51e-3, 0.41e-3, 0.01e-3],
+        false,
+        |h, request| {
+            h.originate = request.header().receive;
+            h.transmit = first.unwrap().1;
+        },
+    );
     let sample = bench.told(id).samples[0];
     assert!(
         (sample.peer_delay - Seconds(0.8e-3 - 0.3e-3 * 0.9999)).abs() < Seconds(1e-8),
@@ -539,7 +556,7 @@ fn unbelievable_corrections_change_nothing() {
             net_correction: true,
             ..config()
         });
-        corrected_response(&mut bench, rx, tx, frame, |_, _| {});
+        corrected_response(&mut bench, [rx, tx, frame], false, |_, _| {});
         let sample = bench.told(id).samples[0];
         assert!((sample.peer_delay - Seconds(0.8e-3)).abs() < Seconds(1e-7));
         assert!((sample.offset - Seconds(0.1)).abs() < Seconds(1e-7), "{rx}");

@@ -97,6 +97,24 @@ fn net_corrections_are_told_with_ptp_only() {
 }
 
 #[test]
+fn the_registered_correction_is_answered_in_kind() {
+    let empty = NetCorrection::default().to_body_10a();
+    let request = with_fields(&[(FIELD_NET_CORRECTION_10A, &empty)]);
+    for (ptp, len) in [(false, 48), (true, 76)] {
+        let mut bench = Bench::new();
+        bench.tables.ptp = ptp;
+        bench.stamp.rx_duration = Seconds(1e-6);
+        bench.stamp.net_correction = Seconds(2e-6);
+        let (bytes, _) = bench.ask(&request).unwrap();
+        assert_eq!(bytes.len(), len);
+        let packet = Packet::parse(&bytes).unwrap();
+        assert_eq!(packet.net_correction, None);
+        let got = packet.net_correction_10a;
+        assert_eq!(got, ptp.then(|| NetCorrection::from_seconds(Seconds(2e-6))));
+    }
+}
+
+#[test]
 fn kisses_carry_the_fields_asked_for() {
     let limit = RateLimit {
         interval_log2: 12,
