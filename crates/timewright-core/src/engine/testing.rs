@@ -3,6 +3,7 @@
 use super::{Boot, Context, Engine, LookupAnswer, Outcome};
 use crate::discipline::testing::{TestClock, Zeros};
 use crate::output::{ControlOrigin, Exit, Output, OutputQueue};
+use std::net::SocketAddr;
 use timewright_config::{MemoryFiles, ParseOptions};
 use timewright_control::client::{Answer, Expected, receive};
 use timewright_control::request::encode;
@@ -18,6 +19,8 @@ pub(crate) struct Bench {
     out: OutputQueue,
     mono: MonoTime,
     replies: Vec<Vec<u8>>,
+    /// Datagrams of NTP sockets, where to and when.
+    pub(crate) sent: Vec<(SocketAddr, Vec<u8>, MonoTime)>,
     pub(crate) logs: Vec<String>,
     pub(crate) exit: Option<Exit>,
 }
@@ -56,6 +59,7 @@ impl Bench {
             out,
             mono,
             replies: Vec::new(),
+            sent: Vec::new(),
             logs: Vec::new(),
             exit: None,
         };
@@ -82,6 +86,7 @@ impl Bench {
             match output {
                 Output::Log(event) => self.logs.push(event.text),
                 Output::ControlReply { bytes, .. } => self.replies.push(bytes),
+                Output::Send { to, packet, .. } => self.sent.push((to, packet, self.mono)),
                 Output::Resolve { ticket, .. } => self.step(|engine, now, cx| {
                     engine.handle_resolved(now, ticket, LookupAnswer::TemporaryFailure, cx);
                 }),
@@ -101,6 +106,16 @@ impl Bench {
                 _ => {}
             }
         }
+    }
+
+    /// Time passes until the next deadline, and what is due is done.
+    pub(crate) fn next_deadline(&mut self) {
+        let at = self.engine.next_deadline().unwrap();
+        let wait = (at - self.mono).max(Seconds::ZERO);
+        self.mono = self.mono.max(at);
+        self.clock.raw += wait;
+        self.step(Engine::handle_deadline);
+        self.drain();
     }
 
     pub(crate) fn ask(&mut self, request: &Request) -> Reply {
