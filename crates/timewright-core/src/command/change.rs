@@ -5,7 +5,7 @@ use crate::discipline::manual::{ManualError, ManualFit};
 use crate::engine::{AccessService, Context, Engine};
 use crate::event::{Event, Severity};
 use crate::output::{Exit, Output};
-use crate::reference::{LocalReferenceConfig, MakeStep};
+use crate::reference::LocalReferenceConfig;
 use crate::server::access::{AccessRule, Permission, Subnet};
 use timewright_control::reply::ManualTimestamp;
 use timewright_control::request::{
@@ -45,7 +45,7 @@ impl Engine {
     }
 
     pub(super) fn set_make_step(&mut self, rule: MakeStepRule, cx: &mut Context<'_>) -> Status {
-        let make_step = MakeStep {
+        let make_step = timewright_config::MakeStep {
             threshold: Seconds(rule.threshold),
             limit: rule.limit,
         };

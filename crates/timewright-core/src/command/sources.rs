@@ -249,7 +249,7 @@ fn new_source(source: &AddSource) -> NewSource {
             net_correction_10a: false,
             maxsources: source.max_sources,
             authenticate: source.auth_key != 0 || has(SourceFlags::NTS),
-            select: crate::source::SelectOptions {
+            select: timewright_config::SelectOptions {
                 noselect: select.contains(SelectFlags::NOSELECT),
                 prefer: select.contains(SelectFlags::PREFER),
                 trust: select.contains(SelectFlags::TRUST),

@@ -10,7 +10,7 @@ use crate::output::{LogFile, Output};
 use crate::refclock::{DeviceReading, RefclockAction, RefclockSetup, Refclocks, Surroundings};
 use crate::reference::Reference;
 use crate::rng::Rng;
-use crate::select::{SelectOptions, SourceKind, SourceName, SourceSetup};
+use crate::select::{SourceKind, SourceName, SourceSetup};
 use crate::server::snapshot::{ServedReference, ServerSnapshot};
 use crate::stats::{Sample, StatsConfig, Tracking};
 use crate::timers::Timer;
@@ -93,12 +93,7 @@ impl Engine {
                     ref_id: setup.ref_id,
                     name: SourceName::refclock(&setup.name),
                     authenticated: false,
-                    options: SelectOptions {
-                        noselect: options.select.noselect,
-                        prefer: options.select.prefer,
-                        trust: options.select.trust,
-                        require: options.select.require,
-                    },
+                    options: options.select.into(),
                     max_unreachable: options.maxunreach,
                     stats: StatsConfig::new(minimum, maximum, precision)
                         .with_path(Seconds::ZERO, 0.0),

@@ -5,11 +5,11 @@ use super::{Context, Engine};
 use crate::discipline::{ChangeKind, ClockChange, Effect, Effects};
 use crate::ids::SourceId;
 use crate::output::{FileKind, LogFile, Output};
-use crate::reference::{LeapMode, Mode, ReferenceUpdate};
-use crate::select::SelectOptions;
+use crate::reference::{Mode, ReferenceUpdate};
 use crate::select::{SelectAction, SourceKind, SourceName, SourceSetup};
 use crate::source::{OurReference, SourceAddress, StatsAction};
 use crate::stats::StatsConfig;
+use timewright_config::LeapMode;
 use timewright_time::{Cooked, FreqRatio, Seconds, Timestamp};
 
 impl Engine {
@@ -36,12 +36,6 @@ impl Engine {
                 name,
                 config,
             } => {
-                let options = SelectOptions {
-                    noselect: config.select.noselect,
-                    prefer: config.select.prefer,
-                    trust: config.select.trust,
-                    require: config.select.require,
-                };
                 let samples = self.config.client.samples;
                 // Negative: the source's line does not say.
                 let or_global = |own: i32, global: u32| {
@@ -60,7 +54,7 @@ impl Engine {
                         ref_id: refid,
                         name: source_name(address, &name),
                         authenticated: config.authenticate,
-                        options,
+                        options: config.select.into(),
                         max_unreachable: u32::try_from(config.maxunreach).unwrap_or(0),
                         stats: StatsConfig::new(minimum, maximum, self.params.precision)
                             .with_path(Seconds(config.mindelay), config.asymmetry),

@@ -13,13 +13,12 @@ use crate::event::Severity;
 use crate::ids::Tickets;
 use crate::refclock::Refclocks;
 use crate::reference::{
-    DriftConfig, LeapDatabase, LeapFile, LeapMode, LocalReferenceConfig, MailConfig, MakeStep,
-    MaxChange, Mode, Reference, ReferenceConfig,
+    DriftConfig, LeapDatabase, LeapFile, LocalReferenceConfig, MailConfig, Mode, Reference,
+    ReferenceConfig,
 };
-use crate::select::{AuthSelectMode, SelectConfig, Selector};
+use crate::select::{SelectConfig, Selector};
 use crate::server::ServerConfig;
 use crate::server::client_log::ClientLogConfig;
-use crate::server::rate_limit::RateLimit;
 use crate::server::snapshot::{MonoScale, ReferenceState, ServerSnapshot, SlewCount};
 use crate::source::{MeasurementLog, OurReference, Params, SocketPolicy, Sockets, SourceTable};
 use crate::timers::{Timer, Timers};
@@ -162,21 +161,11 @@ fn reference_config(config: &Config) -> ReferenceConfig {
     ReferenceConfig {
         max_update_skew: FreqRatio::from_ppm(clock.max_update_skew_ppm),
         correction_time_ratio: clock.corr_time_ratio,
-        make_step: clock.make_step.map_or(
-            MakeStep {
-                threshold: Seconds::ZERO,
-                limit: 0,
-            },
-            |m| MakeStep {
-                threshold: m.threshold,
-                limit: m.limit,
-            },
-        ),
-        max_change: clock.max_change.map(|m| MaxChange {
-            offset: m.offset,
-            start: i32::try_from(m.start).unwrap_or(i32::MAX),
-            ignore: m.ignore,
+        make_step: clock.make_step.unwrap_or(config::MakeStep {
+            threshold: Seconds::ZERO,
+            limit: 0,
         }),
+        max_change: clock.max_change,
         log_change: config.logs.change,
         mail: config.logs.mail_on_change.as_ref().map(|m| MailConfig {
             user: m.address.clone(),
@@ -192,12 +181,7 @@ fn reference_config(config: &Config) -> ReferenceConfig {
                 i32::try_from(max).unwrap_or(0),
             )
         }),
-        leap_mode: match config.leap.mode {
-            config::LeapMode::System => LeapMode::System,
-            config::LeapMode::Slew => LeapMode::Slew,
-            config::LeapMode::Step => LeapMode::Step,
-            config::LeapMode::Ignore => LeapMode::Ignore,
-        },
+        leap_mode: config.leap.mode,
         local: config.server.local.as_ref().map(local_reference_config),
     }
 }
@@ -225,12 +209,7 @@ fn select_config(config: &Config) -> SelectConfig {
         min_stratum: selection.min_stratum,
         max_stratum: selection.max_stratum,
         min_sources: usize::try_from(selection.min_sources).unwrap_or(usize::MAX),
-        auth_mode: match selection.auth_select_mode {
-            config::AuthSelectMode::Require => AuthSelectMode::Require,
-            config::AuthSelectMode::Prefer => AuthSelectMode::Prefer,
-            config::AuthSelectMode::Mix => AuthSelectMode::Mix,
-            config::AuthSelectMode::Ignore => AuthSelectMode::Ignore,
-        },
+        auth_mode: selection.auth_select_mode,
         max_clock_error: FreqRatio::from_ppm(config.clock.max_clock_error_ppm),
         log_statistics: config.logs.types.statistics,
         log_selection: config.logs.types.selection,
@@ -259,21 +238,13 @@ fn params(config: &Config, boot: &Boot, local: &LocalClock) -> Params {
 }
 
 fn server_config(config: &Config, boot: &Boot) -> ServerConfig {
-    let limit = |limit: Option<config::RateLimit>| {
-        limit.map(|l| RateLimit {
-            interval_log2: l.interval,
-            burst: i32::try_from(l.burst).unwrap_or(i32::MAX),
-            leak: i32::try_from(l.leak).unwrap_or(i32::MAX),
-            kod: i32::try_from(l.kod).unwrap_or(i32::MAX),
-        })
-    };
     ServerConfig {
         client_log: ClientLogConfig {
             limit_bytes: (!config.server.no_client_log).then_some(config.server.client_log_limit),
             rate_limits: [
-                limit(config.server.rate_limit),
-                limit(config.nts.rate_limit),
-                limit(config.command.rate_limit),
+                config.server.rate_limit,
+                config.nts.rate_limit,
+                config.command.rate_limit,
             ],
         },
         era_s: boot.era_s,

@@ -1,27 +1,8 @@
 //! Settings of the reference, and what its updates are for.
 
-use super::{LeapMode, LocalReferenceConfig};
+use super::LocalReferenceConfig;
+use timewright_config::{LeapMode, MakeStep, MaxChange};
 use timewright_time::{FreqRatio, Seconds};
-
-/// `makestep`: steps instead of slews for large offsets.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MakeStep {
-    /// Larger offsets are stepped.
-    pub threshold: Seconds,
-    /// Number of updates from the start that may step; negative: all, zero: none.
-    pub limit: i32,
-}
-
-/// `maxchange`: offsets that are not believed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MaxChange {
-    /// Largest offset believed.
-    pub offset: Seconds,
-    /// Updates from the start that are not checked; negative: none ever is.
-    pub start: i32,
-    /// Large offsets ignored before the daemon ends; negative: all.
-    pub ignore: i32,
-}
 
 /// `driftfile`.
 #[derive(Clone, Debug, PartialEq)]

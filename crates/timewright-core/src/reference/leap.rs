@@ -4,6 +4,7 @@
 //! Only the schedule is here; the correction of the clock is made by [`super::Reference`].
 
 use super::Leap;
+use timewright_config::LeapMode;
 use timewright_time::text::Utc;
 use timewright_time::{Cooked, MonoTime, Now, Raw, Seconds, Timestamp};
 
@@ -12,20 +13,6 @@ const DAY_S: i64 = 86_400;
 const CLOSE_S: i64 = 5;
 /// Time after which a leap second is surely over.
 const END_DELAY: Seconds = Seconds(2.0);
-
-/// Who corrects the clock for a leap second (`leapsecmode`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LeapMode {
-    /// The system clock itself.
-    #[default]
-    System,
-    /// We, by slewing.
-    Slew,
-    /// We, by a step.
-    Step,
-    /// Nobody: it shows as an offset of the sources.
-    Ignore,
-}
 
 /// Where we are relative to the announced leap second.
 #[derive(Clone, Copy, Debug, PartialEq)]

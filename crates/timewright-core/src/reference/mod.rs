@@ -22,11 +22,10 @@ mod served;
 pub mod tracking;
 mod update;
 
-pub use config::{DriftConfig, MailConfig, MakeStep, MaxChange, Mode, ReferenceConfig};
+pub use config::{DriftConfig, MailConfig, Mode, ReferenceConfig};
 pub use drift::Drift;
 pub use event::ReferenceEvent;
 pub use fallback::FallbackDrifts;
-pub use leap::LeapMode;
 pub use leapdb::{LeapDatabase, LeapFile, LeapInfo};
 pub use local::LocalReferenceConfig;
 pub use timewright_wire::Leap;
@@ -39,6 +38,7 @@ use crate::server::snapshot::{STRATUM_UNSYNCHRONISED, ServedReference};
 use leap::{LeapDue, LeapSchedule};
 use local::LocalReference;
 use std::net::{IpAddr, Ipv4Addr};
+use timewright_config::{LeapMode, MakeStep};
 use timewright_time::{Cooked, FreqRatio, MonoTime, Now, Raw, Seconds, Timestamp};
 
 /// A root distance that is no synchronisation (`MAXDISP` of RFC 5905; the kernel agrees).

@@ -4,6 +4,7 @@ use crate::discipline::testing::{Bench, Zeros};
 use crate::discipline::{Effects, LocalClockConfig};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
+use timewright_config::MaxChange;
 
 mod golden;
 mod rules;

@@ -239,9 +239,6 @@ impl Reference {
         let Some(check) = self.config.max_change.as_mut() else {
             return true;
         };
-        if check.start < 0 {
-            return true;
-        }
         if check.start > 0 {
             check.start -= 1;
             return true;

@@ -27,7 +27,7 @@ mod status;
 
 pub use dump::dump_file_name;
 pub use event::{ReferenceUpdate, SelectAction, SelectEvent, SelectionRecord};
-pub use options::{AuthSelectMode, SelectOptions};
+pub use options::SelectOptions;
 pub use report::{SelectReport, SourceReport, SourceState};
 pub use source::{SourceKind, SourceName, SourceSetup};
 pub use status::Status;
@@ -37,6 +37,7 @@ use crate::ids::SourceId;
 use crate::stats::{Sample, SourceStats, StatisticsRecord};
 use event::Reporter;
 use source::Source;
+use timewright_config::AuthSelectMode;
 use timewright_time::{Cooked, FreqRatio, Seconds, Timestamp};
 
 /// Directives that govern selection (`discipline.md` 6.1), and the logs wanted.
@@ -485,7 +486,7 @@ impl Selector {
         let (some_auth, some_unauth) = (ntp(true), ntp(false));
         for source in &mut self.sources {
             let trusted_by_kind = source.kind == SourceKind::Refclock || source.authenticated;
-            let added = mode.added_options(trusted_by_kind, some_auth, some_unauth);
+            let added = options::added_options(mode, trusted_by_kind, some_auth, some_unauth);
             source.effective = if source.configured.noselect {
                 source.configured
             } else {

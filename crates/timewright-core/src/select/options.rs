@@ -1,8 +1,9 @@
 //! Selection options of a source, and what authentication adds to them.
 
 use std::fmt;
+use timewright_config::AuthSelectMode;
 
-/// Options that tell selection how to treat a source.
+/// Options that tell selection how to treat a source, as a set to calculate with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SelectOptions {
     /// Never select the source.
@@ -58,6 +59,17 @@ impl SelectOptions {
     }
 }
 
+impl From<timewright_config::SelectOptions> for SelectOptions {
+    fn from(options: timewright_config::SelectOptions) -> Self {
+        Self {
+            noselect: options.noselect,
+            prefer: options.prefer,
+            trust: options.trust,
+            require: options.require,
+        }
+    }
+}
+
 impl fmt::Display for SelectOptions {
     /// Four columns, as in the selection log: `NPTR` with `-` for options that are not set.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,41 +85,24 @@ impl fmt::Display for SelectOptions {
     }
 }
 
-/// How authentication changes the options of sources (`authselectmode`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AuthSelectMode {
-    /// Unauthenticated NTP sources are never selected.
-    Require,
-    /// They are not selected if there are authenticated ones.
-    Prefer,
-    /// With both kinds, one authenticated source (or reference clock) is required, and these are
-    /// trusted.
-    #[default]
-    Mix,
-    /// Not at all.
-    Ignore,
-}
-
-impl AuthSelectMode {
-    /// The options added to a source that is (`trusted`: a reference clock or authenticated) or
-    /// is not, given which kinds of selectable NTP sources exist (`discipline.md` 6.3).
-    pub(super) const fn added_options(
-        self,
-        trusted: bool,
-        some_authenticated: bool,
-        some_unauthenticated: bool,
-    ) -> SelectOptions {
-        let mut added = SelectOptions::NONE;
-        match self {
-            Self::Ignore => {}
-            Self::Mix => {
-                let mixed = trusted && some_authenticated && some_unauthenticated;
-                added.require = mixed;
-                added.trust = mixed;
-            }
-            Self::Prefer => added.noselect = !trusted && some_authenticated,
-            Self::Require => added.noselect = !trusted,
+/// The options that `authselectmode` adds to a source that is (`trusted`: a reference clock or authenticated) or
+/// is not, given which kinds of selectable NTP sources exist (`discipline.md` 6.3).
+pub(super) const fn added_options(
+    mode: AuthSelectMode,
+    trusted: bool,
+    some_authenticated: bool,
+    some_unauthenticated: bool,
+) -> SelectOptions {
+    let mut added = SelectOptions::NONE;
+    match mode {
+        AuthSelectMode::Ignore => {}
+        AuthSelectMode::Mix => {
+            let mixed = trusted && some_authenticated && some_unauthenticated;
+            added.require = mixed;
+            added.trust = mixed;
         }
-        added
+        AuthSelectMode::Prefer => added.noselect = !trusted && some_authenticated,
+        AuthSelectMode::Require => added.noselect = !trusted,
     }
+    added
 }

@@ -9,10 +9,10 @@
 use crate::rng::{self, Rng};
 use crate::server::random::RandomPool;
 use crate::server::rate_limit::{
-    Bucket, INTERVAL_MIN_LOG2, Limit, RATE_UNKNOWN, RateLimit, Ticks, reported_interval,
-    updated_rate,
+    Bucket, INTERVAL_MIN_LOG2, Limit, RATE_UNKNOWN, Ticks, reported_interval, updated_rate,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use timewright_config::RateLimit;
 use timewright_time::{Cooked, Timestamp};
 
 /// Records of a slot.

@@ -5,6 +5,7 @@
 //! clients of a service; the tokens themselves live in the client's record.
 
 use crate::server::random::RandomPool;
+use timewright_config::RateLimit;
 
 /// Sixteenths of a second, modulo 2^32, with a random phase; zero is "never".
 pub(crate) type Ticks = u32;
@@ -14,39 +15,6 @@ pub(crate) const RATE_UNKNOWN: i8 = i8::MIN;
 
 /// The `log2` interval reported while the rate is unknown.
 pub const INTERVAL_UNKNOWN: i8 = 127;
-
-/// The values of a `ratelimit` directive; out of range ones are clamped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimit {
-    /// Smallest interval between requests a client may keep up, log2 of seconds, -19..=12.
-    pub interval_log2: i32,
-    /// Requests a client may make at once, 1..=255.
-    pub burst: i32,
-    /// One in `2^leak` requests over the limit is answered all the same, 1..=4.
-    pub leak: i32,
-    /// One in `2^kod` dropped requests gets a kiss-o'-death packet; 0 (never) ..=4.
-    pub kod: i32,
-}
-
-impl RateLimit {
-    /// `ratelimit` without options.
-    pub const NTP: Self = Self {
-        interval_log2: 3,
-        burst: 8,
-        leak: 2,
-        kod: 0,
-    };
-    /// `ntsratelimit` without options.
-    pub const NTS_KE: Self = Self {
-        interval_log2: 6,
-        ..Self::NTP
-    };
-    /// `cmdratelimit` without options.
-    pub const COMMAND: Self = Self {
-        interval_log2: -4,
-        ..Self::NTP
-    };
-}
 
 /// Lowest interval of a limiter, also the poll of replies while there is none.
 pub(crate) const INTERVAL_MIN_LOG2: i8 = -19;
@@ -82,14 +50,13 @@ pub(crate) struct Bucket {
 impl Bucket {
     #[expect(
         clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
         reason = "every value was clamped to a range that fits"
     )]
     pub(crate) fn new(limit: &RateLimit) -> Self {
         let interval = limit
-            .interval_log2
+            .interval
             .clamp(INTERVAL_MIN_LOG2.into(), INTERVAL_MAX_LOG2.into()) as i8;
-        let burst = limit.burst.clamp(1, 255) as u32;
+        let burst = limit.burst.clamp(1, 255);
         let ticks_log2 = interval + TICKS_PER_S_LOG2;
         let (shift, cost, capacity) = if ticks_log2 >= 0 {
             // The finest unit for which a full bucket fits 16 bits.
@@ -106,8 +73,8 @@ impl Bucket {
             shift,
             cost: cost as u16,
             capacity: capacity as u16,
-            leak: limit.leak.clamp(1, 4) as u32,
-            kod: limit.kod.clamp(0, 4) as u32,
+            leak: limit.leak.clamp(1, 4),
+            kod: limit.kod.min(4),
         }
     }
 
@@ -194,7 +161,7 @@ mod tests {
 
     #[test]
     fn buckets_have_the_finest_unit_that_fits() {
-        for (interval_log2, burst, want) in [
+        for (interval, burst, want) in [
             (3, 8, (0, 128, 1024)),
             (-4, 8, (0, 1, 8)),
             (6, 8, (0, 1024, 8192)),
@@ -208,23 +175,23 @@ mod tests {
             (-32, 0, (-15, 1, 32768)),
         ] {
             let bucket = Bucket::new(&RateLimit {
-                interval_log2,
+                interval,
                 burst,
                 ..RateLimit::NTP
             });
             assert_eq!(
                 (bucket.shift, bucket.cost, bucket.capacity),
                 want,
-                "interval {interval_log2} burst {burst}"
+                "interval {interval} burst {burst}"
             );
         }
     }
 
     #[test]
     fn refill_counts_whole_units_and_stops_at_the_capacity() {
-        let bucket = |interval_log2, burst| {
+        let bucket = |interval, burst| {
             Bucket::new(&RateLimit {
-                interval_log2,
+                interval,
                 burst,
                 ..RateLimit::NTP
             })

@@ -1,5 +1,6 @@
 //! Options of one source, brought into their effective ranges (`ntp-engine.md` 2).
 
+use timewright_config::SelectOptions;
 use timewright_time::Seconds;
 
 /// Smallest and largest poll exponent.
@@ -18,20 +19,6 @@ pub enum Connectivity {
     Offline,
     /// Polled if there is a route to it (`onoffline`).
     MaybeOnline,
-}
-
-/// The selection options of a source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "independent options")]
-pub struct SelectOptions {
-    /// Never selected.
-    pub noselect: bool,
-    /// Preferred to sources without the option.
-    pub prefer: bool,
-    /// Trusted.
-    pub trust: bool,
-    /// At least one source with this option has to be selectable.
-    pub require: bool,
 }
 
 /// Options of one NTP source; the default is a bare `server` line.
@@ -167,12 +154,7 @@ impl From<&timewright_config::SourceOptions> for SourceConfig {
             net_correction_10a: options.extfields.net_correction_10a,
             maxsources: options.maxsources,
             authenticate: options.key.is_some() || options.nts,
-            select: SelectOptions {
-                noselect: options.select.noselect,
-                prefer: options.select.prefer,
-                trust: options.select.trust,
-                require: options.select.require,
-            },
+            select: options.select,
         }
     }
 }

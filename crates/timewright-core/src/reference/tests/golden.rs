@@ -40,7 +40,7 @@ fn golden_config(lines: &Value) -> ReferenceConfig {
             "maxchange" => {
                 config.max_change = Some(MaxChange {
                     offset: Seconds(n(1)),
-                    start: int(2),
+                    start: words[2].parse().unwrap(),
                     ignore: int(3),
                 });
             }

@@ -194,9 +194,9 @@ fn flood(limit: RateLimit, service: Service) -> (u32, u32, u32) {
     (passes, drops, kods)
 }
 
-fn limit(interval_log2: i32, burst: i32, leak: i32, kod: i32) -> RateLimit {
+fn limit(interval: i32, burst: u32, leak: u32, kod: u32) -> RateLimit {
     RateLimit {
-        interval_log2,
+        interval,
         burst,
         leak,
         kod,

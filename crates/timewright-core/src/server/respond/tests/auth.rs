@@ -87,7 +87,7 @@ fn a_nak_says_so_and_beats_a_kiss_to_silence() {
     assert_eq!(auth.seen, [Some(Kiss::NtsNak)]);
 
     let limit = RateLimit {
-        interval_log2: 12,
+        interval: 12,
         burst: 1,
         leak: 4,
         kod: 1,

@@ -117,7 +117,7 @@ fn the_registered_correction_is_answered_in_kind() {
 #[test]
 fn kisses_carry_the_fields_asked_for() {
     let limit = RateLimit {
-        interval_log2: 12,
+        interval: 12,
         burst: 1,
         leak: 4,
         kod: 1,

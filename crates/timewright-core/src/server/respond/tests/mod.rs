@@ -7,11 +7,11 @@ use crate::ids::SocketKey;
 use crate::output::Family;
 use crate::server::access::{AccessRule, Permission, Subnet};
 use crate::server::auth::NoKeys;
-use crate::server::rate_limit::RateLimit;
 use crate::server::snapshot::{
     LocalReference, MonoScale, ReferenceState, ServedSmoothing, SlewCount,
 };
 use crate::server::test_rng::TestRng;
+use timewright_config::RateLimit;
 use timewright_time::{FreqRatio, MonoTime, NtpShort};
 use timewright_wire::{BuildError, HEADER_LEN};
 
@@ -301,8 +301,8 @@ fn the_poll_is_at_least_the_limiters_interval() {
         (Some(30), 6, 12),
         (Some(-30), -30, -19),
     ] {
-        let limit = limit.map(|interval_log2| RateLimit {
-            interval_log2,
+        let limit = limit.map(|interval| RateLimit {
+            interval,
             ..RateLimit::NTP
         });
         let mut bench = limit.map_or_else(Bench::new, Bench::limited);
@@ -327,7 +327,7 @@ fn an_unsynchronised_server_answers_all_the_same() {
 #[test]
 fn clients_over_the_limit_are_dropped_or_kissed() {
     let limit = RateLimit {
-        interval_log2: 6,
+        interval: 6,
         burst: 2,
         leak: 4,
         kod: 1,
@@ -371,7 +371,7 @@ fn clients_over_the_limit_are_dropped_or_kissed() {
 #[test]
 fn a_kiss_saves_no_time_stamps() {
     let limit = RateLimit {
-        interval_log2: 12,
+        interval: 12,
         burst: 1,
         leak: 4,
         kod: 1,
