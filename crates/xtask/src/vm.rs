@@ -57,6 +57,7 @@ pub(crate) fn run() -> Result<()> {
             "started 50 ms ahead: slewed, with the frequency of the drift file",
         ),
         ("third", "restarted"),
+        ("step", "set 3 s ahead by somebody else"),
     ] {
         println!("\n{about}");
         for section in ["kernel", "tracking", "log"] {

@@ -43,6 +43,7 @@ pub(super) fn check(report: &Report) -> Vec<String> {
     checks.step_at_boot();
     checks.slew_at_second_start();
     checks.drift_file();
+    checks.step_by_others();
     for stage in ["boot", "second", "third"] {
         checks.unit(stage);
         checks.clock(stage);
@@ -181,6 +182,20 @@ impl Checks<'_> {
         });
     }
 
+    /// Found once, by comparing the clocks, and the source asked again.
+    fn step_by_others(&mut self) {
+        self.expect("step-log", "the step by others was not found once", |log| {
+            let found = log
+                .iter()
+                .filter(|line| line.contains("time jump detected!"));
+            found.collect::<Vec<_>>() == ["Forward time jump detected!"]
+        });
+        self.expect("step-log", "the source was not selected again", |log| {
+            log.iter().any(|line| line.starts_with("Selected source "))
+        });
+        self.tracking("step");
+    }
+
     fn drift_file(&mut self) {
         self.expect("second-drift", "no frequency and skew", |lines| {
             let words: Vec<&str> = lines
@@ -281,6 +296,10 @@ vm third-kernel       status: 0
 vm third-tracking 0A000202,10.0.2.2,2,4999.1,0.000010,0.001,0.002,-1.2,0.1,0.5,0.001,0.002,1.0,Normal
 vm third-log chronyd exiting
 vm third-log Frequency -1.235 +/- 0.346 ppm read from /var/lib/chrony/drift
+vm step-log Forward time jump detected!
+vm step-log Selected source 10.0.2.2
+vm step-log System clock wrong by -2.986185 seconds
+vm step-tracking 0A000202,10.0.2.2,2,4999.1,-2.304418,0.001,0.002,-1.2,0.1,0.5,0.001,0.002,1.0,Normal
 vm done yes
 ";
 
@@ -358,6 +377,16 @@ vm done yes
                 "second-drift ",
                 "second-drift cat: no such file",
                 "second-drift: no frequency",
+            ),
+            (
+                "Forward time jump detected!",
+                "Backward time jump detected!",
+                "step-log: the step by others",
+            ),
+            (
+                "step-log Selected",
+                "step-log Deselected",
+                "step-log: the source was not",
             ),
             (
                 "vm done",

@@ -60,6 +60,13 @@ start=@$(date +%s)
 try third-restart systemctl restart chronyd
 try third-wait chronyc waitsync 120 0.1 0 1
 state third $start
+
+# 4. Somebody else sets the clock: the daemon notices, asks its source again and slews it back.
+start=@$(date +%s)
+date --set '+3 seconds' >/dev/null
+sleep 5
+show step-log journalctl --boot --unit chronyd --output cat --no-pager --since "$start"
+show step-tracking chronyc -c -n tracking
 show failed systemctl --failed --no-legend --plain
 echo 'vm done yes'
 sync

@@ -14,7 +14,7 @@ use super::image::Image;
 use crate::shell::{command, read, tail};
 
 /// The machine is stopped after this long; most of it is a slow boot under emulation.
-const PATIENCE: Duration = Duration::from_secs(420);
+const PATIENCE: Duration = Duration::from_secs(480);
 /// What begins a line of results on the console.
 const PREFIX: &str = "vm ";
 
