@@ -15,7 +15,9 @@ pub(crate) struct Reproduce(pub(crate) u64);
 
 impl Drop for Reproduce {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        // Programs have a main thread, which is no test; they have their own words.
+        let test = std::thread::current().name() != Some("main");
+        if std::thread::panicking() && test {
             eprintln!("again: {}", command(self.0));
         }
     }

@@ -10,12 +10,12 @@ use crate::shell::{self, cargo, root, target_dir};
 /// the target directory, to see that it can be made.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
-        [] | ["--quick"] => make(&[&["--release"], arguments].concat()),
+        [] | ["--quick"] => make(arguments),
         _ => bail!("usage: cargo xtask quality [--quick]"),
     }
 }
 
-/// Makes the page; `words` are `--release` for cargo and `--quick` for the program.
+/// Makes the page; the only word there is `--quick`.
 pub(crate) fn make(words: &[&str]) -> Result<()> {
     let quick = words.contains(&"--quick");
     let directory: PathBuf = if quick {
@@ -24,10 +24,8 @@ pub(crate) fn make(words: &[&str]) -> Result<()> {
         root().join("docs")
     };
     let mut make = cargo();
-    make.args(["run", "--quiet", "--package", "timewright-sim"]);
-    if words.contains(&"--release") {
-        make.arg("--release");
-    }
+    make.args(["run", "--quiet", "--profile", "sim"]);
+    make.args(["--package", "timewright-sim"]);
     make.args(["--example", "quality", "--"]);
     if quick {
         make.arg("--quick");

@@ -165,7 +165,6 @@ fn simulator() -> Result<()> {
         "--all-features",
         "--no-fail-fast",
     ]);
-    // A debug build, which is there by now.
     let page = quality::make(&["--quick"]);
     tests.and(page)
 }

@@ -138,8 +138,17 @@ fn run(options: &Options) -> Result<(), Failure> {
     }
     let mut runs = Vec::new();
     let mut log = String::new();
+    let mut violated = 0;
     for seed in options.seed..options.seed + options.seeds {
+        let again = Again { path, seed };
         let report = scenario.run(seed);
+        for violation in report.world.violations() {
+            eprintln!("violation: {violation}");
+        }
+        if !report.world.violations().is_empty() {
+            violated += 1;
+            again.say();
+        }
         if seed == options.seed {
             let hosts = || {
                 let names = scenario.shown.iter();
@@ -179,7 +188,32 @@ fn run(options: &Options) -> Result<(), Failure> {
     }
     std::io::stdout()
         .write_all(text.as_bytes())
-        .map_err(|error| Failure::Run(format!("standard output: {error}")))
+        .map_err(|error| Failure::Run(format!("standard output: {error}")))?;
+    if violated > 0 {
+        let what = "something that must always hold did not, please report it";
+        return Err(Failure::Run(format!("{what} ({violated} runs)")));
+    }
+    Ok(())
+}
+
+/// Says how to run a seed again, also when the simulation panics.
+struct Again<'a> {
+    path: &'a str,
+    seed: u64,
+}
+
+impl Again<'_> {
+    fn say(&self) {
+        eprintln!("again: timewright-sim {} --seed {}", self.path, self.seed);
+    }
+}
+
+impl Drop for Again<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.say();
+        }
+    }
 }
 
 fn write(path: &str, text: &str) -> Result<(), Failure> {

@@ -57,7 +57,8 @@ pub(super) fn scenario(path: &str, draft: Draft) -> Result<ScenarioFile, FileErr
 
     let mut scenario = Scenario::new()
         .families(draft.families)
-        .sample_every(sample_s);
+        .sample_every(sample_s)
+        .collect_violations();
     if sample_s > CLOSELY_S {
         scenario = scenario.sample_until(settle_s, CLOSELY_S);
     }
