@@ -391,6 +391,53 @@ mod tests {
         assert_eq!(filter.last(), None);
     }
 
+    #[test]
+    fn the_average_begins_to_forget_after_fifty_degrees_of_freedom() {
+        let config = FilterConfig {
+            min_samples: 3,
+            max_samples: 3,
+            max_dispersion: Seconds::ZERO,
+            combine_ratio: 1.0,
+        };
+        let mut filter = SampleFilter::new(config, PRECISION);
+        // With three samples one is taken: it says nothing of the variance, so the average stays.
+        let mut at_s = 0.0;
+        let mut batch = |filter: &mut SampleFilter, spread: f64| {
+            for offset in [-spread, 0.0, spread] {
+                at_s += 1.0;
+                assert!(filter.accumulate(sample(at_s, offset)));
+            }
+            assert!(filter.take().is_some());
+            filter.average_dispersion().0
+        };
+        let alone = batch(&mut filter, 1e-3);
+        assert_close(alone, 1e-6, 0.0, "one sample");
+
+        // Two of two are: a variance of 2 s^2 with one degree of freedom.
+        let pair = FilterConfig {
+            min_samples: 2,
+            max_samples: 2,
+            ..config
+        };
+        let mut filter = SampleFilter::new(pair, PRECISION);
+        let mut at_s = 0.0;
+        let mut batch = |filter: &mut SampleFilter, spread: f64| {
+            for offset in [-spread, spread] {
+                at_s += 1.0;
+                assert!(filter.accumulate(sample(at_s, offset)));
+            }
+            assert!(filter.take().is_some());
+            filter.average_dispersion().0.powi(2)
+        };
+        for _ in 0..51 {
+            assert_close(batch(&mut filter, 1e-3), 2e-6, 1e-15, "constant");
+        }
+        let got = batch(&mut filter, 2e-3);
+        assert_close(got, 2e-6 + 6e-6 / 51.0, 1e-15, "one of 51");
+        let next = batch(&mut filter, 2e-3);
+        assert_close(next, got + (8e-6 - got) / 51.0, 1e-15, "one of 51 again");
+    }
+
     proptest! {
         #[test]
         fn outputs_lie_within_the_inputs(

@@ -222,6 +222,35 @@ fn adjustments_are_slewed_over_the_time_since_the_last() {
     adjust(&mut rig, 1e-9);
     let second = adjust(&mut rig, 1e-5);
     assert!((second - 48.0).abs() < 0.1, "{second}");
+    // The next update begins a new share.
+    rig.bench.wait(63.9);
+    rig.update(0.0);
+    rig.bench.wait(0.1);
+    let outstanding = 1e-5 - rig.local.correction(rig.bench.clock.raw).0.0;
+    let third = adjust(&mut rig, 1e-5);
+    let want = 1.5 * 1e-5 * 64.0 / outstanding;
+    assert!((third - want).abs() < 0.02 * want, "{third} {want}");
+}
+
+/// 8.15: the bound before an update includes what the last one found wrong.
+#[test]
+fn the_error_bound_includes_the_last_error() {
+    let mut rig = Rig::started(ReferenceConfig::default());
+    rig.update(0.5);
+    rig.bench.wait(1.0);
+    let found = |rig: &Rig| rig.local.correction(rig.bench.clock.raw).0;
+    let bound = |rig: &Rig, error: Seconds| {
+        let now = rig.local.cook(rig.bench.clock.raw).0;
+        rig.reference.root_delay.0 / 2.0 + rig.reference.root_dispersion(now).0 + error.abs().0
+    };
+    let mut last = Seconds(0.5);
+    for offset in [0.1, -0.2, 0.0] {
+        let want = bound(&rig, last);
+        last = Seconds(offset) - found(&rig);
+        let line = record(&rig.update(offset));
+        assert!((line.max_error.0 - want).abs() < 1e-9, "{line:?} {want}");
+        rig.bench.wait(1.0);
+    }
 }
 
 /// 8.10: what changes within 5 s of a leap second does not touch the announcement.

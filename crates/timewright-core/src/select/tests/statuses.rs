@@ -202,3 +202,163 @@ fn what_trusted_sources_exclude_is_not_trusted() {
     }
     assert_eq!(bench.letters(), "*+T");
 }
+
+/// As with `maxsamples 1`: what cannot scatter counts as scattering as much as is allowed.
+#[test]
+fn one_sample_is_enough_where_no_more_are_kept() {
+    let mut bench = Bench::new(defaults());
+    let setup = SourceSetup {
+        kind: SourceKind::Ntp,
+        ref_id: 1,
+        name: SourceName::ntp("10.0.0.1", "10.0.0.1"),
+        authenticated: false,
+        options: SelectOptions::NONE,
+        max_unreachable: 100_000,
+        stats: StatsConfig::new(6, 1, Seconds(1e-7)),
+    };
+    assert!(bench.selector.add(SourceId(0), setup));
+    bench.rounds(1, &[0.0]);
+    assert_eq!(bench.letters(), "*");
+}
+
+#[test]
+fn the_wait_for_other_samples_ends_with_the_start() {
+    // The second source answers one poll later than the first and never gives a sample.
+    let mut bench = Bench::with(defaults(), &[NTP, NTP]);
+    for poll in 1..=8 {
+        bench.wait(16.0);
+        bench.poll(0, 0.0, 0.01);
+        let want = match poll {
+            1 | 2 => "MM",
+            3..=7 => "wM",
+            _ => "*M",
+        };
+        assert_eq!(bench.letters(), want, "poll {poll}");
+        let Bench { selector, cx, out } = &mut bench;
+        selector.update_reachability(SourceId(1), true, cx, out);
+    }
+}
+
+#[test]
+fn a_missing_majority_is_not_followed_by_missing_sources() {
+    // The third samples come with the eighth poll, so that both would be worth a message.
+    let mut bench = Bench::with(defaults(), &[NTP, NTP]);
+    for _ in 0..5 {
+        bench.miss(0);
+        bench.miss(1);
+    }
+    for _ in 0..3 {
+        bench.wait(16.0);
+        let Bench { selector, cx, out } = &mut bench;
+        for (i, offset) in [(0, 0.0), (1, 1.0)] {
+            let id = SourceId(i);
+            selector.update_reachability(id, true, cx, out);
+            selector.update_status(id, 1, Leap::Normal, false, out);
+            let sample = Sample {
+                offset: Seconds(offset),
+                ..steady_sample(cx.now)
+            };
+            selector.accumulate(id, sample, false, out);
+        }
+        selector.select(cx, None, out);
+    }
+    assert_eq!(bench.letters(), "xx");
+    assert_eq!(
+        bench.messages(),
+        ["Can't synchronise: no majority (no agreement among 2 sources)"]
+    );
+    for _ in 0..9 {
+        bench.wait(16.0);
+        bench.miss(0);
+        bench.miss(1);
+    }
+    assert_eq!(bench.letters(), "SS");
+    assert!(bench.messages().is_empty());
+}
+
+#[test]
+fn a_majority_that_is_lost_again_is_reported_again() {
+    let lost = "Can't synchronise: no majority (no agreement among 2 sources)".to_owned();
+    let mut bench = Bench::with(defaults(), &[NTP, NTP]);
+    let shift = |bench: &mut Bench, by: f64| {
+        let stats = bench.selector.stats_mut(SourceId(1)).unwrap();
+        stats.correct_offset(Seconds(by));
+        let Bench { selector, cx, out } = bench;
+        selector.select(cx, Some(SourceId(0)), out);
+    };
+    bench.rounds(4, &[0.0, 0.0]);
+    for _ in 0..2 {
+        bench.messages();
+        shift(&mut bench, 1.0);
+        assert_eq!(bench.letters(), "xx");
+        shift(&mut bench, 0.0);
+        assert_eq!(bench.messages(), [lost.as_str()], "once");
+        shift(&mut bench, -1.0);
+        assert!(bench.selector.selected().is_some());
+    }
+}
+
+#[test]
+fn a_loss_that_was_reported_is_not_reported_as_a_failed_start() {
+    let mut bench = Bench::with(defaults(), &[NTP]);
+    bench.rounds(3, &[0.0]);
+    bench.messages();
+    let Bench { selector, cx, out } = &mut bench;
+    selector.unknown_step(cx, out);
+    assert_eq!(bench.messages().len(), 1);
+    for _ in 0..9 {
+        bench.miss(0);
+    }
+    assert!(bench.messages().is_empty());
+}
+
+#[test]
+fn nothing_is_reported_in_special_modes() {
+    let mut bench = Bench::with(defaults(), &[NTP]);
+    bench.cx.normal_mode = false;
+    bench.rounds(3, &[0.0]);
+    assert_eq!(bench.letters(), "*");
+    for _ in 0..9 {
+        bench.wait(16.0);
+        bench.miss(0);
+    }
+    assert_eq!(bench.letters(), "S");
+    let Bench { selector, cx, out } = &mut bench;
+    selector.unknown_step(cx, out);
+    assert!(bench.messages().is_empty());
+}
+
+/// The frequencies may differ by as much as the skews and `maxclockerror` allow, times
+/// `combinelimit`.
+#[test]
+fn sources_of_another_frequency_are_not_combined() {
+    for (difference, want) in [(2e-6, "*+"), (4e-6, "*D")] {
+        let mut bench = Bench::with(defaults(), &[NTP, NTP]);
+        for round in 0..8 {
+            bench.wait(16.0);
+            bench.poll(0, 0.0, 0.01);
+            bench.poll(1, difference * 16.0 * f64::from(round), 0.01);
+        }
+        assert_eq!(bench.letters(), want, "{difference}");
+    }
+}
+
+#[test]
+fn a_reset_forgets_updates_and_status() {
+    let mut bench = Bench::with(defaults(), &[NTP]);
+    bench.rounds(2, &[0.0]);
+    let Bench { selector, cx, out } = &mut bench;
+    let id = SourceId(0);
+    selector.reset(id, cx, out);
+    selector.update_reachability(id, true, cx, out);
+    for age in [48.0, 32.0, 16.0] {
+        let sample = steady_sample(cx.now - Seconds(age));
+        selector.accumulate(id, sample, false, out);
+    }
+    selector.select(cx, None, out);
+    assert_eq!(bench.letters(), "s", "no status yet");
+    let Bench { selector, cx, out } = &mut bench;
+    selector.update_status(id, 1, Leap::Normal, false, out);
+    selector.select(cx, None, out);
+    assert_eq!(bench.letters(), "U", "no update yet");
+}

@@ -182,6 +182,37 @@ fn the_frequency_range_is_limited_while_little_is_known() {
 }
 
 #[test]
+fn the_skew_gives_the_frequency_range_up_to_the_worst() {
+    // Three samples off the line by d: skew 636.6 d / sqrt(3).
+    for (d, want) in [(5e-6, 1.8377e-3), (8e-6, 2e-3)] {
+        let mut stats = source(0);
+        for (s, fast) in [(0.0, 0.0), (1.0, d), (2.0, 0.0)] {
+            stats.accumulate(sample(s, fast));
+        }
+        let (lo, hi) = stats.frequency_range();
+        assert!(
+            (hi.0 - want).abs() < 1e-6 && (lo.0 + want).abs() < 1e-6,
+            "{lo:?} {hi:?}"
+        );
+    }
+}
+
+#[test]
+fn a_delay_below_the_minimum_is_mirrored() {
+    let path = StatsConfig::new(6, 0, PRECISION).with_path(Seconds(1e-3), 1.0);
+    let mut stats = SourceStats::new(path);
+    for (s, delay, want) in [(0.0, 4e-4, 1.6e-3), (1.0, 1e-3, 1e-3), (2.0, 5e-3, 5e-3)] {
+        stats.accumulate(Sample {
+            peer_delay: Seconds(delay),
+            ..sample(s, 0.0)
+        });
+        let stored = stats.history().newest().unwrap().peer_delay;
+        assert!((stored - want).abs() < 1e-15, "{stored}");
+    }
+    assert_eq!(stats.min_delay(), Seconds(1e-3));
+}
+
+#[test]
 fn reports_of_a_source_without_samples_show_assumptions() {
     let report = source(0).report(at(0.0));
     assert_eq!((report.samples, report.runs), (0, 0));
