@@ -158,6 +158,12 @@ impl HwClock {
         self.samples.is_empty()
     }
 
+    /// Local time of the newest sample.
+    #[must_use]
+    pub fn newest(&self) -> Option<Timestamp<Cooked>> {
+        (!self.samples.is_empty()).then_some(self.local_ref)
+    }
+
     /// Combines the readings of one poll (`discipline.md` 14.2). `cook` is the map from raw to
     /// cooked time.
     ///

@@ -21,8 +21,10 @@ pub enum Store {
     Event,
     /// A sample of a source.
     Sample,
-    /// A sample waiting in a source's filter.
+    /// A sample in a source's filter: waiting, or the last one, which pulses are locked to.
     Filter,
+    /// The newest sample in the map of a hardware clock.
+    Hardware,
     /// When the last valid response came.
     LastReceived,
     /// When the last request left.
@@ -133,6 +135,22 @@ impl Engine {
                 source: Some(id),
                 time: sample.time,
                 offset: Some(Seconds(sample.offset)),
+            }));
+        }
+        for clock in self.refclocks.iter() {
+            let source = Some(clock.setup().source);
+            all.extend(clock.mapped_until().map(|time| StoredTime {
+                store: Store::Hardware,
+                source,
+                time,
+                offset: None,
+            }));
+            let samples = clock.filter().samples().chain(clock.last_sample());
+            all.extend(samples.map(|sample| StoredTime {
+                store: Store::Filter,
+                source,
+                time: sample.time,
+                offset: Some(-sample.offset),
             }));
         }
         for id in self.table.ids() {

@@ -126,6 +126,16 @@ impl Refclock {
         self.leap
     }
 
+    /// The filter of its samples.
+    pub(crate) const fn filter(&self) -> &SampleFilter {
+        &self.filter
+    }
+
+    /// Local time up to which the map of its hardware clock is known.
+    pub(crate) fn mapped_until(&self) -> Option<Timestamp<Cooked>> {
+        self.hardware.as_ref()?.newest()
+    }
+
     /// Samples that wait to be combined.
     #[must_use]
     pub fn pending(&self) -> usize {

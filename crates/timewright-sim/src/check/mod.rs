@@ -43,6 +43,12 @@ pub(crate) struct Before {
     logged: usize,
 }
 
+/// Whether the clock is corrected without telling anybody, so that jumps of time prove nothing: a
+/// `local` reference clock does that (`discipline.md` 8.8).
+fn corrects_quietly(config: &Config) -> bool {
+    config.refclocks.iter().any(|clock| clock.options.local)
+}
+
 /// A place to complain: whose step it is.
 struct Place<'a> {
     node: &'a Node,

@@ -58,14 +58,15 @@ impl Serving {
         if moved.changes > 0 || jump < 0.0 {
             self.back_s += jump.min(0.0).abs();
         }
-        let quiet = moved.changes == 0 && !self.smoothing_changed;
+        let told = !super::corrects_quietly(&place.node.setup.config);
+        let quiet = told && moved.changes == 0 && !self.smoothing_changed;
         place.check(
             !quiet || jump.abs() <= SMOOTHING_TOLERANCE_S,
             "served time",
             format_args!("jumped by {jump} s without a change of the clock"),
         );
         let smoothed = place.node.setup.config.server.smooth_time.is_some();
-        if !smoothed && !moved.unknown {
+        if told && !smoothed && !moved.unknown {
             let unrecorded = (jump + moved.corrected_s).abs();
             let scale = jump.abs() + before.clock.outstanding.0.abs();
             // A leap second is told before the clock follows it, or instead.

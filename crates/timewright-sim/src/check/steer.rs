@@ -29,6 +29,8 @@ pub(super) struct Steering {
     max_drift_ppm: f64,
     max_slew_rate_ppm: f64,
     tempcomp: bool,
+    /// See [`super::corrects_quietly`].
+    quiet: bool,
     leap: LeapMode,
     /// `makestep` in force: threshold, limit; and accepted updates since it came into force.
     threshold_s: f64,
@@ -107,6 +109,7 @@ impl Steering {
             max_drift_ppm: clock.max_drift_ppm,
             max_slew_rate_ppm: clock.max_slew_rate_ppm,
             tempcomp: clock.temp_comp.is_some(),
+            quiet: super::corrects_quietly(config),
             leap: config.leap.mode,
             threshold_s,
             limit,
@@ -223,6 +226,9 @@ impl Steering {
         now: Now,
         place: &mut Place<'_>,
     ) {
+        if self.quiet {
+            return;
+        }
         let then = -remaining(&before.clock, before.now.raw);
         let jump = (now.raw - before.now.raw).0 - remaining(clock, now.raw) - then;
         if !moved.unknown {

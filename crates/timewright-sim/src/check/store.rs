@@ -62,13 +62,13 @@ fn same_offset(old: &StoredTime, new: &StoredTime, delta: f64) -> bool {
 }
 
 /// After a step of unknown size nothing is left but when the last request went out, which limits
-/// how soon the next may.
+/// how soon the next may, and the map of a hardware clock, which finds out by itself.
 fn forgotten(shift: &Shift, place: &mut Place<'_>) {
     let kept = shift.after.iter().find(|stored| {
         !stored.time.is_zero()
             && !matches!(
                 stored.store,
-                Store::Event | Store::LastSent | Store::SavedResponse
+                Store::Event | Store::LastSent | Store::SavedResponse | Store::Hardware
             )
     });
     place.check(
