@@ -1,18 +1,22 @@
-//! Clock quality beside that of another daemon.
+//! Clock quality beside that of another daemon, or of another simulator.
 //!
 //! ```text
 //! cargo run --release -p timewright-sim --example compare -- CSV [SEEDS [FILTER]]
 //! ```
 //!
-//! CSV has a header and one line per run of the other daemon in a simulation of the same network,
-//! with at least the columns `servers`, `poll` (`default` or a fixed log2), `base_delay_s`,
-//! `wander`, `jitter_s`, `length_s`, `cut_s`, `rms_offset_s`, `rms_freq` and `packets_sent`. Every
-//! cell of its grid whose name contains FILTER is simulated here with SEEDS seeds; medians and
-//! their ratios are printed.
+//! CSV has a header and one line per run in another simulation of the same network, with at least
+//! the columns `servers`, `poll` (`default` or a fixed log2), `base_delay_s`, `wander`,
+//! `jitter_s`, `length_s`, `cut_s`, `rms_offset_s`, `rms_freq`, `packets_sent`, and `mean_bound_s`
+//! if the claimed bound (half the root delay and the root dispersion) was recorded. Every cell of
+//! its grid whose name contains FILTER is simulated here with SEEDS seeds (default 5) of its own.
+//!
+//! Printed for each cell are the geometric mean of the runs here and its ratio to that of CSV with
+//! its standard error, from the scatter of the runs of both; then the geometric mean of the
+//! ratios of all cells and the cells furthest off. RMS frequencies are made up by few large
+//! slews: single runs of one cell scatter by a factor of 1.5.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Instant;
 use timewright_sim::{ClockModel, Link, Scenario};
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,8 +41,18 @@ impl fmt::Display for Cell {
     }
 }
 
-/// Length, cut, RMS offset, RMS frequency, packets.
-type Row = [f64; 5];
+/// What is compared, in the order of the values of a row.
+const COLUMNS: [&str; 4] = ["rms_offset_s", "rms_freq", "packets_sent", "mean_bound_s"];
+/// Cells shown of each column at the end.
+const WORST: usize = 5;
+
+/// One run.
+struct Row {
+    length_s: f64,
+    cut_s: f64,
+    values: [f64; COLUMNS.len()],
+}
+
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
@@ -46,12 +60,32 @@ fn main() -> Result<(), Failure> {
     let path = arguments
         .next()
         .ok_or("usage: compare CSV [SEEDS [FILTER]]")?;
-    let seeds: u64 = arguments.next().map_or(Ok(3), |n| n.parse())?;
+    let seeds: u64 = arguments.next().map_or(Ok(5), |n| n.parse())?;
     let filter = arguments.next().unwrap_or_default();
-    for (cell, rows) in read(&std::fs::read_to_string(path)?)? {
+    let mut ratios: Vec<(Cell, [Ratio; COLUMNS.len()])> = Vec::new();
+    for (cell, theirs) in read(&std::fs::read_to_string(path)?)? {
         if cell.to_string().contains(&filter) {
-            compare(&cell, &rows, seeds)?;
+            let ours = simulate(&cell, &theirs, seeds)?;
+            print!("{:36}", cell.to_string());
+            let ratio = std::array::from_fn(|column| {
+                let (here, there) = (Logs::of(&ours, column), Logs::of(&theirs, column));
+                let ratio = Ratio {
+                    log: here.mean - there.mean,
+                    error: here.error.hypot(there.error),
+                };
+                let name = COLUMNS.get(column).copied().unwrap_or_default();
+                print!("  {name} {:.3e} {ratio}", here.mean.exp());
+                ratio
+            });
+            println!();
+            ratios.push((cell, ratio));
         }
+    }
+    for (column, name) in COLUMNS.iter().enumerate() {
+        let of_column = ratios
+            .iter()
+            .filter_map(|(cell, r)| Some((*r.get(column)?, cell)));
+        summarise(name, of_column.filter(|(r, _)| r.log.is_finite()).collect());
     }
     Ok(())
 }
@@ -75,19 +109,28 @@ fn read(text: &str) -> Result<BTreeMap<Cell, Vec<Row>>, Failure> {
             wander: text("wander")?,
             jitter: text("jitter_s")?,
         };
-        cells.entry(cell).or_default().push([
-            number("length_s")?,
-            number("cut_s")?,
-            number("rms_offset_s")?,
-            number("rms_freq")?,
-            number("packets_sent")?,
-        ]);
+        let has_bound = head.contains(&"mean_bound_s");
+        cells.entry(cell).or_default().push(Row {
+            length_s: number("length_s")?,
+            cut_s: number("cut_s")?,
+            values: [
+                number("rms_offset_s")?,
+                number("rms_freq")?,
+                number("packets_sent")?,
+                if has_bound {
+                    number("mean_bound_s")?
+                } else {
+                    f64::NAN
+                },
+            ],
+        });
     }
     Ok(cells)
 }
 
-fn compare(cell: &Cell, theirs: &[Row], seeds: u64) -> Result<(), Failure> {
-    let [length_s, cut_s, their_offset, their_freq, their_packets] = medians(theirs);
+fn simulate(cell: &Cell, theirs: &[Row], seeds: u64) -> Result<Vec<Row>, Failure> {
+    let first = theirs.first().ok_or("a cell without rows")?;
+    let (length_s, cut_s) = (first.length_s, first.cut_s);
     let options = match cell.poll.as_str() {
         "default" => String::new(),
         poll => format!("minpoll {poll} maxpoll {poll}"),
@@ -102,41 +145,95 @@ fn compare(cell: &Cell, theirs: &[Row], seeds: u64) -> Result<(), Failure> {
         offset_s: 0.1,
         freq_ppm: 100.0,
         wander: cell.wander.parse()?,
-        ..ClockModel::default()
+        ..ClockModel::PERFECT
     };
     let link = Link::exponential(cell.delay.parse()?, cell.jitter.parse()?);
-    let scenario = scenario.node("c", &config).clock("c", clock).link_all(link);
-
-    let begin = Instant::now();
-    let mut ours: Vec<Row> = Vec::new();
-    for seed in 1..=seeds {
-        let report = scenario.run(seed, length_s)?;
-        let seen = report.summary("c", cut_s);
-        let sent = u32::try_from(report.node("c").sent)?;
-        ours.push([
-            length_s,
-            cut_s,
-            seen.rms_offset_s,
-            seen.rms_freq,
-            f64::from(sent),
-        ]);
-    }
-    let wall_s = begin.elapsed().as_secs_f64();
-    let [_, _, offset, freq, packets] = medians(&ours);
-    println!(
-        "{:36} offset {offset:.3e} {:4.2}  frequency {freq:.3e} {:4.2}  packets {packets:6.0} {:4.2}  ({wall_s:.2} s)",
-        cell.to_string(),
-        offset / their_offset,
-        freq / their_freq,
-        packets / their_packets,
-    );
-    Ok(())
+    let scenario = scenario
+        .node("c", &config)
+        .clock("c", clock)
+        .link_all(link)
+        .observe_only(&["c"])
+        .forget_packets();
+    // Other clocks and delays in every cell, so that what is left of chance averages out.
+    let cell_seed = of_name(&cell.to_string());
+    (1..=seeds)
+        .map(|seed| {
+            let report = scenario.run(cell_seed.wrapping_add(seed), length_s)?;
+            let seen = report.summary("c", cut_s);
+            let sent = f64::from(u32::try_from(report.node("c").sent)?);
+            Ok(Row {
+                length_s,
+                cut_s,
+                values: [seen.rms_offset_s, seen.rms_freq, sent, seen.mean_bound_s],
+            })
+        })
+        .collect()
 }
 
-fn medians(rows: &[Row]) -> Row {
-    std::array::from_fn(|column| {
-        let mut values: Vec<f64> = rows.iter().filter_map(|r| r.get(column)).copied().collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+/// A number for a name (FNV-1a).
+fn of_name(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+/// Mean of logarithms and its standard error.
+#[derive(Clone, Copy)]
+struct Logs {
+    mean: f64,
+    error: f64,
+}
+
+impl Logs {
+    fn of(rows: &[Row], column: usize) -> Self {
+        let values = rows.iter().filter_map(|row| row.values.get(column));
+        Self::new(values.map(|v| v.ln()).collect())
+    }
+
+    fn new(logs: Vec<f64>) -> Self {
+        let count = u32::try_from(logs.len()).map_or(f64::NAN, f64::from);
+        let mean = logs.iter().sum::<f64>() / count;
+        let squares: f64 = logs.iter().map(|log| (log - mean).powi(2)).sum();
+        Self {
+            mean,
+            error: (squares / (count - 1.0) / count).sqrt(),
+        }
+    }
+}
+
+/// Logarithm of a ratio and its standard error.
+#[derive(Clone, Copy)]
+struct Ratio {
+    log: f64,
+    error: f64,
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}+-{:.3}", self.log.exp(), self.error)
+    }
+}
+
+fn summarise(name: &str, mut ratios: Vec<(Ratio, &Cell)>) {
+    let all = Logs::new(ratios.iter().map(|(ratio, _)| ratio.log).collect());
+    let beyond = |limit: f64| {
+        ratios
+            .iter()
+            .filter(|(r, _)| r.log.abs() > limit * r.error)
+            .count()
+    };
+    println!(
+        "{name}: geometric mean {} of {} cells, {} beyond two standard errors, {} beyond three, worst:",
+        Ratio {
+            log: all.mean,
+            error: all.error
+        },
+        ratios.len(),
+        beyond(2.0),
+        beyond(3.0),
+    );
+    ratios.sort_by(|a, b| b.0.log.abs().total_cmp(&a.0.log.abs()));
+    for (ratio, cell) in ratios.iter().take(WORST) {
+        println!("    {ratio}  {cell}");
+    }
 }
