@@ -106,6 +106,8 @@ pub(crate) struct Network {
     default_link: Link,
     rng: SimRng,
     keep_packets: bool,
+    /// Whether daemons started from now on are watched ([`crate::check`]).
+    pub(crate) checked: bool,
     packets: Vec<Packet>,
     /// What did not hold.
     pub(crate) violations: Violations,
@@ -128,6 +130,7 @@ impl Network {
             default_link,
             rng: SimRng::new(seed, 0),
             keep_packets: true,
+            checked: true,
             packets: Vec::new(),
             violations: Violations::default(),
             digest: Digest::default(),

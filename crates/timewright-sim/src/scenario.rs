@@ -69,6 +69,7 @@ pub struct Scenario {
     sample_s: Option<f64>,
     observed: Option<Vec<String>>,
     forget_packets: bool,
+    unchecked: bool,
     closely: Option<(f64, f64)>,
     collects: bool,
 }
@@ -339,6 +340,13 @@ impl Scenario {
         self
     }
 
+    /// Leaves out what is checked at every step, for long runs: nothing else changes.
+    #[must_use]
+    pub const fn leave_unchecked(mut self) -> Self {
+        self.unchecked = true;
+        self
+    }
+
     /// Runs for `length_s` simulated seconds, then ends all daemons.
     ///
     /// # Errors
@@ -380,6 +388,9 @@ impl Scenario {
         if let Some(names) = &self.observed {
             let nodes: Vec<NodeId> = names.iter().map(|name| find(name)).collect();
             world.observe_only(&nodes);
+        }
+        if self.unchecked {
+            world.leave_unchecked();
         }
         if self.forget_packets {
             world.forget_packets();

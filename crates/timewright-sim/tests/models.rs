@@ -28,6 +28,7 @@ fn looking_changes_nothing() {
     assert_eq!(run(scenario().sample_every(0.037)), plain);
     assert_eq!(run(scenario().sample_every(1000.0)), plain);
     assert_eq!(run(scenario().observe_only(&["s1"])), plain);
+    assert_eq!(run(scenario().leave_unchecked()), plain);
 }
 
 #[test]
