@@ -188,6 +188,7 @@ impl Engine {
         let scx = self.select_context();
         self.selector.reset_all(&scx, &mut out);
         self.carry_out_selection(out, cx);
+        self.with_table(cx, |table, env| table.start_over(env));
         self.with_clock(cx, |engine, dcx| {
             engine.local.external_step(Seconds::ZERO, dcx)
         });

@@ -404,10 +404,11 @@ impl Association {
         }
     }
 
-    /// Back to the shortest poll interval, counted from the last request.
-    fn reset_poll(&mut self, env: &mut Env<'_>) {
+    /// Back to the shortest poll interval; if that is a change the next request is due one of it
+    /// after the last, which was sent `elapsed` ago.
+    fn reset_poll(&mut self, elapsed: Seconds, env: &mut Env<'_>) {
         if self.poll.reset() && env.timers.is_armed(Timer::Transmit(self.id)) {
-            let delay = self.transmit_delay(After::Change, self.elapsed(env), env);
+            let delay = self.transmit_delay(After::Change, elapsed, env);
             self.arm_transmit(delay, env);
         }
     }
@@ -578,7 +579,7 @@ impl Association {
         // The poll interval of an unreachable source is kept, so that many of them do not load a
         // network that is down.
         if env.stats.is_reachable(self.id) {
-            self.reset_poll(env);
+            self.reset_poll(self.elapsed(env), env);
         }
         env.act(
             self.id,
@@ -600,10 +601,17 @@ impl Association {
         }
     }
 
-    /// The clock was stepped by somebody else: nothing known of the source holds any more.
+    /// Forgets everything by command.
+    pub(crate) fn start_over(&mut self, env: &mut Env<'_>) {
+        self.reset();
+        self.reset_poll(self.elapsed(env), env);
+    }
+
+    /// The clock was stepped by somebody else: nothing known of the source holds any more, nor how
+    /// long ago the last request was.
     pub(crate) fn forget(&mut self, env: &mut Env<'_>) {
         self.reset();
-        self.reset_poll(env);
+        self.reset_poll(Seconds::ZERO, env);
     }
 
     /// A transmit time stamp came for the packet with this receive and transmit field; true if a

@@ -705,6 +705,13 @@ impl SourceTable {
         }
     }
 
+    /// The `reset sources` command: forgets all exchanges, but not when the last requests were.
+    pub fn start_over(&mut self, env: &mut Env<'_>) {
+        for entry in self.entries.values_mut() {
+            entry.association.start_over(env);
+        }
+    }
+
     /// Asks every source soon, but not before `after`, and with a burst if `burst` and the source
     /// has `iburst`: what was known of the clock holds no more.
     pub fn poll_soon(&mut self, after: Seconds, burst: bool, env: &mut Env<'_>) {

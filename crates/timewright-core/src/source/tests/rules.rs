@@ -58,7 +58,9 @@ fn the_poll_is_reset_counting_from_the_last_request() {
     bench.exchange();
     bench.entry(id).poll.current = 9;
     bench.pass(20.0);
-    bench.run(|table, env| table.on_unknown_step(env));
+    bench.run(|table, env| table.start_over(env));
+    assert_eq!(bench.get(id).poll.current, 6);
+    assert!(bench.get(id).exchange.remote_tx.is_zero());
     let wait = bench.until_request(id).unwrap();
     assert!((43.9..=44.9).contains(&wait), "{wait}");
     // An unchanged poll leaves the timer alone.
@@ -66,6 +68,11 @@ fn the_poll_is_reset_counting_from_the_last_request() {
     bench.run(|table, env| table.on_unknown_step(env));
     let left = bench.until_request(id).unwrap();
     assert!((wait - 10.0 - left).abs() < 1e-6, "{left}");
+    // After a step of the clock nobody knows how long ago the last request was.
+    bench.entry(id).poll.current = 9;
+    bench.run(|table, env| table.on_unknown_step(env));
+    let wait = bench.until_request(id).unwrap();
+    assert!((64.0..=65.3).contains(&wait), "{wait}");
 }
 
 #[test]
