@@ -199,6 +199,29 @@ fn well_formed(svg: &str) {
 }
 
 #[test]
+fn the_quality_page_has_its_plots_and_all_its_figures() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let page = std::fs::read_to_string(docs.join("quality.md")).unwrap();
+    let pictures: Vec<&str> = page
+        .split("](quality/")
+        .skip(1)
+        .map(|rest| rest.split(')').next().unwrap())
+        .collect();
+    assert_eq!(pictures.len(), 7, "{pictures:?}");
+    for picture in pictures {
+        let svg = std::fs::read_to_string(docs.join("quality").join(picture)).unwrap();
+        well_formed(&svg);
+    }
+    // Four polls of 5 x 4 cells.
+    let cells = page
+        .lines()
+        .filter(|line| line.starts_with("| 1e-"))
+        .count();
+    assert_eq!(cells, 80);
+    assert!(!page.contains("NaN") && page.contains("cargo xtask quality"));
+}
+
+#[test]
 fn mistakes_are_told_and_end_with_status_2() {
     let scratch = Scratch::new("mistakes");
     let broken = scratch.path("broken.sim");
