@@ -441,8 +441,11 @@ impl Association {
             return;
         }
         let delay = after + INITIAL_DELAY + URGENT_SPREAD * crate::rng::uniform(env.rng);
+        // What is due before a round that has to wait stays so. What is due at once, perhaps for
+        // having been overdue, is spread too.
         let due = env.timers.deadline(timer).map(|at| at - env.now.mono);
-        if due.is_some_and(|due| due >= Seconds::ZERO && due <= delay) {
+        let is_sooner = |due: Seconds| due > Seconds::ZERO && due <= delay;
+        if after > Seconds::ZERO && due.is_some_and(is_sooner) {
             return;
         }
         if burst && self.config.iburst && self.mode == OperatingMode::Online {
