@@ -421,6 +421,7 @@ impl Host {
                 Output::ReadDevice { id } => {
                     self.input(|engine, now, cx| engine.handle_device(now, id, None, cx));
                 }
+                Output::ReadLeapList => self.engine.handle_leap_list(None),
                 Output::CycleLogs | Output::ReadTemperature | Output::Mail { .. } => {}
                 Output::Quit(_) => self.ended = true,
             }

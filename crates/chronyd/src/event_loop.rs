@@ -304,6 +304,7 @@ impl Daemon {
             Feedback::Device(id) => {
                 engine.handle_device(now, id, None, &mut runtime.context());
             }
+            Feedback::LeapList(content) => engine.handle_leap_list(content),
             Feedback::Temperature(content) => {
                 engine.handle_temperature(now, content.as_deref(), &mut runtime.context());
             }

@@ -30,6 +30,8 @@ pub(crate) struct Paths {
     pub(crate) drift_file: Option<PathBuf>,
     pub(crate) dump_dir: Option<PathBuf>,
     pub(crate) source_dirs: Vec<Vec<PathBuf>>,
+    /// `leapseclist`.
+    pub(crate) leap_list: Option<PathBuf>,
     /// Sensor of `tempcomp`.
     pub(crate) temperature: Option<PathBuf>,
 }
@@ -51,6 +53,8 @@ pub(crate) enum Feedback {
     Ready,
     /// All sources have been started, so dump files may be loaded.
     SourcesStarted,
+    /// The list of leap seconds was read.
+    LeapList(Option<Vec<u8>>),
     /// The sensor was read.
     Temperature(Option<String>),
     /// A reference clock was to be read.
@@ -203,6 +207,10 @@ impl Runtime {
             }
             // No driver is offered to the engine, so none is asked for; the answer is owed anyway.
             Output::ReadDevice { id } => self.feedback.push_back(Feedback::Device(id)),
+            Output::ReadLeapList => {
+                let content = self.read_leap_list();
+                self.feedback.push_back(Feedback::LeapList(content));
+            }
             Output::ReadTemperature => {
                 let path = self.paths.temperature.as_ref();
                 let content = path.and_then(|path| std::fs::read_to_string(path).ok());
@@ -217,6 +225,11 @@ impl Runtime {
                 self.exit.get_or_insert(exit);
             }
         }
+    }
+
+    /// The content of `leapseclist`; `None` if there is none or it is unreadable.
+    pub(crate) fn read_leap_list(&self) -> Option<Vec<u8>> {
+        std::fs::read(self.paths.leap_list.as_ref()?).ok()
     }
 
     /// The sources of the source directories.

@@ -282,6 +282,8 @@ pub enum Output {
         /// Which.
         id: DeviceId,
     },
+    /// Read the list of leap seconds again; the answer goes to `handle_leap_list`.
+    ReadLeapList,
     /// Read the temperature sensor; the answer goes to `handle_temperature`.
     ReadTemperature,
     /// Send mail (`mailonchange`).

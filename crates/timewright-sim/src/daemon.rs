@@ -56,6 +56,7 @@ enum Feedback {
     Ready,
     SourcesStarted,
     Temperature,
+    LeapList,
     Device(DeviceId),
 }
 
@@ -247,6 +248,10 @@ impl Daemon {
                     self.single_input(node, net, |e, now, cx| {
                         e.handle_device(now, id, reading.as_ref(), cx);
                     });
+                }
+                Feedback::LeapList => {
+                    self.engine
+                        .handle_leap_list(node.setup.boot.leap_list.clone());
                 }
                 Feedback::Temperature => {
                     self.single_input(node, net, |e, now, cx| e.handle_temperature(now, None, cx));
@@ -472,6 +477,7 @@ impl Daemon {
                     self.complete(Some(ticket));
                 }
                 Output::ReadDevice { id } => self.feedback.push_back(Feedback::Device(id)),
+                Output::ReadLeapList => self.feedback.push_back(Feedback::LeapList),
                 Output::ReadTemperature => self.feedback.push_back(Feedback::Temperature),
                 // There is nothing to reopen, and nobody to write to.
                 Output::CycleLogs | Output::Mail { .. } => {}

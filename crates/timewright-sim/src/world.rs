@@ -29,6 +29,8 @@ pub enum Action {
     StepClock(NodeId, Seconds),
     /// The frequency of a host's oscillator changes by this much, ppm; positive makes it faster.
     StepFrequency(NodeId, f64),
+    /// The list of leap seconds on a host's disk is replaced; `None`: it is gone.
+    SetLeapList(NodeId, Option<Vec<u8>>),
     /// The path from one host to another changes.
     SetLink(NodeId, NodeId, Link),
     /// The path from one host to another has another delay (a change of route), all else stays.
@@ -414,6 +416,11 @@ impl World {
             }
             Action::SetDelay(from, to, delay) => self.net.set_delay(from, to, delay.0),
             Action::SetLink(from, to, link) => self.set_link(from, to, link),
+            Action::SetLeapList(id, list) => {
+                if let Some(host) = self.hosts.get_mut(id.0) {
+                    host.node.setup.boot.leap_list = list;
+                }
+            }
             Action::SetName(name, lookup) => self.set_name(&name, lookup),
             Action::SetRouted(id, routed) => {
                 if let Some(host) = self.hosts.get_mut(id.0) {

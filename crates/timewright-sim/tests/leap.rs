@@ -5,6 +5,7 @@
 mod common;
 
 use common::{BOUNDS, CLOCK, clock, keeps_intervals, logs, selects};
+use timewright_core::output::LogFile;
 use timewright_sim::{Action, DeviceModel, Report, Scenario, seeds};
 use timewright_time::Seconds;
 
@@ -48,6 +49,36 @@ fn run(seed: u64, leap: i8, mode: &str) -> Report {
         })
         .run(seed, LENGTH_S)
         .unwrap()
+}
+
+#[test]
+fn a_new_list_is_read_by_the_next_half_day() {
+    for (new, sign) in [(list(33, 34), "+"), (list(33, 33), "N")] {
+        let report = Scenario::new()
+            .start(START_S - 3600)
+            .node("top", "local stratum 1\nallow\n")
+            .node(
+                "mid",
+                "server top minpoll 6 maxpoll 6\nleapseclist /sim/leap\nlog tracking\n",
+            )
+            .boot("mid", |b| b.leap_list = Some(list(33, 33)))
+            .at(600.0, move |id| {
+                Action::SetLeapList(id("mid"), Some(new.clone()))
+            })
+            .run(1, 2.0 * 3600.0)
+            .unwrap();
+        let records = report.node("mid").records.get(&LogFile::Tracking).unwrap();
+        let leap = |line: &String| line.split_whitespace().nth(7).unwrap().to_owned();
+        let (before, after): (Vec<&String>, Vec<&String>) = records
+            .iter()
+            .filter(|line| line.contains("10.0.0.1"))
+            .partition(|line| line.split_whitespace().nth(1).unwrap() < "12:00:00");
+        assert!(before.len() > 40 && before.iter().all(|line| leap(line) == "N"));
+        let told: Vec<String> = after.into_iter().map(leap).collect();
+        // The first update of the new half day brings it about.
+        assert!(told.len() > 40, "{told:?}");
+        assert!(told.iter().skip(1).all(|l| l == sign), "{told:?}");
+    }
 }
 
 #[track_caller]

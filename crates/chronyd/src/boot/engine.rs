@@ -60,11 +60,7 @@ pub(crate) fn engine_values(runtime: &Runtime, options: &Options, config: &Confi
         ipv4: options.family != Some(Family::V6),
         ipv6: options.family != Some(Family::V4),
         drift_file: runtime.paths.drift_file.as_deref().and_then(text),
-        leap_list: config
-            .leap
-            .list
-            .as_ref()
-            .and_then(|path| std::fs::read(path).ok()),
+        leap_list: runtime.read_leap_list(),
         leap_zone: zone,
         tempcomp_points: points,
         fragments: runtime.read_source_dirs(),

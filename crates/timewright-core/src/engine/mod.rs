@@ -322,6 +322,12 @@ impl Engine {
         self.settle(cx);
     }
 
+    /// The list of leap seconds as it is now, `None` if unreadable; it holds from the next look-up
+    /// on.
+    pub fn handle_leap_list(&mut self, content: Option<Vec<u8>>) {
+        self.reference.leap_database().reload(content);
+    }
+
     /// Ends: cancels the slew in progress, writes dump files and the drift file. Nothing may be
     /// put in afterwards.
     pub fn shutdown(&mut self, now: Now, cx: &mut Context<'_>) {

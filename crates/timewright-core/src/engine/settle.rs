@@ -23,6 +23,10 @@ impl Engine {
                 break;
             }
         }
+        let unix_s = self.local.cook(self.wake.raw).0.sec();
+        if self.reference.leap_database().wants_reload(unix_s) {
+            cx.out.push(Output::ReadLeapList);
+        }
         self.refresh_snapshot(cx.rng);
     }
 

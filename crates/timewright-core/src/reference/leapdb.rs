@@ -92,18 +92,17 @@ impl LeapDatabase {
         self.cached
     }
 
-    /// The list to be read again, which is due once per 12 hours of use; the content goes to
-    /// [`LeapDatabase::reload`].
-    pub fn wants_reload(&mut self, t: i64) -> Option<&str> {
-        let Source::List(list) = &self.source else {
-            return None;
-        };
-        let period = t.div_euclid(CACHE_PERIOD_S);
-        match self.loaded_at.replace(period) {
-            Some(loaded) if loaded != period => Some(&list.name),
-            // Either this period's, or the one read at start.
-            _ => None,
+    /// Whether there is a list that is to be read again, which is due once per 12 hours of Unix
+    /// time `t`; the content goes to [`LeapDatabase::reload`].
+    pub fn wants_reload(&mut self, t: i64) -> bool {
+        if !matches!(self.source, Source::List(_)) {
+            return false;
         }
+        let period = t.div_euclid(CACHE_PERIOD_S);
+        // The first period's was read at start.
+        self.loaded_at
+            .replace(period)
+            .is_some_and(|loaded| loaded != period)
     }
 
     /// New content of the list; `None` if it could not be read.
