@@ -327,6 +327,11 @@ mod tests {
             let fit = fit.unwrap();
             let last = manual.samples().last().unwrap();
             prop_assert!((last.offset.0 - fit.offset.0 - last.residual.0).abs() < 1e-9);
+            for sample in manual.samples() {
+                let ago = (last.when - sample.when).0;
+                let line = fit.offset.0 - ago * fit.frequency_ppm * 1e-6;
+                prop_assert!((sample.offset.0 - line - sample.residual.0).abs() < 1e-9);
+            }
             prop_assert!(fit.frequency_ppm.is_finite());
         }
     }

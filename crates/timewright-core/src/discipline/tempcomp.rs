@@ -268,6 +268,9 @@ mod tests {
             ]
         );
         assert!((local.temperature_compensation_ppm() - 3.0).abs() < 1e-6);
+        // The limit itself is allowed.
+        let at_limit = tempcomp.handle_reading(Some("10.0"), &mut local, &mut bench.cx());
+        assert!(at_limit.is_some());
     }
 
     #[test]

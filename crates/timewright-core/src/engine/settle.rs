@@ -347,4 +347,19 @@ mod tests {
         let dispersed = (after.error - before.error).0;
         assert!((dispersed - 1.1e-5 / 11.0).abs() < 1e-9, "{dispersed:e}");
     }
+
+    #[test]
+    fn times_given_by_hand_follow_the_clock() {
+        let mut bench = Bench::new("manual\n");
+        let given = bench.engine.event_time() - Seconds(0.5);
+        bench.ask(&Request::SetTime(given.into()));
+        let timewright_control::ReplyData::ManualList(list) = bench.ask(&Request::ManualList).data
+        else {
+            panic!("a list");
+        };
+        // The half second is being slewed away.
+        let sample = &list.0[0];
+        assert!((sample.original_offset - 0.5).abs() < 1e-9, "{sample:?}");
+        assert!(sample.slewed_offset.abs() < 1e-9, "{sample:?}");
+    }
 }

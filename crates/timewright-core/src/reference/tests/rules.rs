@@ -226,9 +226,9 @@ fn adjustments_are_slewed_over_the_time_since_the_last() {
     rig.bench.wait(63.9);
     rig.update(0.0);
     rig.bench.wait(0.1);
-    let outstanding = 1e-5 - rig.local.correction(rig.bench.clock.raw).0.0;
-    let third = adjust(&mut rig, 1e-5);
-    let want = 1.5 * 1e-5 * 64.0 / outstanding;
+    let outstanding = 1e-6 - rig.local.correction(rig.bench.clock.raw).0.0;
+    let third = adjust(&mut rig, 1e-6);
+    let want = 1.5 * 1e-5 * 64.0 / outstanding.abs();
     assert!((third - want).abs() < 0.02 * want, "{third} {want}");
 }
 
@@ -250,6 +250,19 @@ fn the_error_bound_includes_the_last_error() {
         let line = record(&rig.update(offset));
         assert!((line.max_error.0 - want).abs() < 1e-9, "{line:?} {want}");
         rig.bench.wait(1.0);
+    }
+}
+
+/// 8.2: only the kernel's part is taken over by steps where there is no kernel to do it.
+#[test]
+fn a_clock_that_cannot_leap_is_stepped_in_system_mode_only() {
+    for (mode, want) in [
+        (LeapMode::System, LeapMode::Step),
+        (LeapMode::Slew, LeapMode::Slew),
+        (LeapMode::Ignore, LeapMode::Ignore),
+    ] {
+        assert_eq!(leap_rig(mode, false).reference.leap_mode(), want);
+        assert_eq!(leap_rig(mode, true).reference.leap_mode(), mode);
     }
 }
 
