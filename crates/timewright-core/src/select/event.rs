@@ -63,6 +63,9 @@ pub struct ReferenceUpdate {
     pub root_delay: Seconds,
     /// Root dispersion of the selected source.
     pub root_dispersion: Seconds,
+    /// What that lacks as a bound of the combined offset
+    /// ([`SourceStats::beyond_best`](crate::stats::SourceStats::beyond_best)).
+    pub beyond_best: Seconds,
 }
 
 /// A message of selection; its `Display` is the exact text.

@@ -386,6 +386,7 @@ impl Selector {
             skew: combined.skew,
             root_delay: tracking.root_delay,
             root_dispersion: tracking.root_dispersion,
+            beyond_best: source.stats.beyond_best(combined.offset, tracking.ref_time),
         }));
     }
 

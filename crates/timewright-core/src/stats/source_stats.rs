@@ -433,6 +433,23 @@ impl SourceStats {
         })
     }
 
+    /// What the bound of [`SourceStats::tracking`] lacks if the clock is to follow `offset` at `at`.
+    ///
+    /// The root distance bounds the error of the best sample, but the clock follows an estimate
+    /// from all of them, or from several sources. Where that estimate is further from what the best
+    /// sample says than the uncertainty already counted, the rest belongs to the bound as well:
+    /// a path that became longer in one direction only would otherwise be claimed to be harmless.
+    /// Zero without samples.
+    #[must_use]
+    pub fn beyond_best(&self, offset: Seconds, at: Timestamp<Cooked>) -> Seconds {
+        let Some(best) = self.best_sample() else {
+            return Seconds::ZERO;
+        };
+        let estimate = self.estimate();
+        let expected = Seconds(best.offset) + (at - best.time) * estimate.freq;
+        ((offset - expected).abs() - estimate.offset_sd).max(Seconds::ZERO)
+    }
+
     /// The newest sample.
     #[must_use]
     pub fn last_sample(&self) -> Option<LastSample> {
