@@ -332,6 +332,10 @@ impl LocalClock {
             cx.out.log(DisciplineEvent::StepFailed);
             return Err(NotChanged);
         }
+        // Not with the announcement of a leap second, by which the clock itself is not moved.
+        if let Driver::Slew(slew) = &mut self.driver {
+            slew.shift(offset);
+        }
         // The wake-up is history in the new time.
         cx.now.raw = cx.now.raw - offset;
         cx.out
@@ -545,9 +549,6 @@ impl LocalClock {
         cx: &mut Cx<'_>,
     ) {
         self.changes += 1;
-        if let (Driver::Slew(slew), ChangeKind::Step) = (&mut self.driver, kind) {
-            slew.shift(doffset);
-        }
         let seq = self.changes;
         cx.out.push(Effect::Changed(ClockChange {
             seq,
