@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod adversary;
 mod arrows;
 mod bench;
 mod demo;
@@ -12,6 +13,7 @@ mod foreground;
 mod fuzz;
 mod licences;
 mod peers;
+mod planted;
 mod quality;
 mod shell;
 mod sim;
@@ -35,6 +37,10 @@ Usage: cargo xtask COMMAND [ARGUMENTS]
   sim FILE          what accuracy a chrony.conf gives on a network; see docs/simulator.md
                     (`--seed N`, `--seeds K`, `--svg OUT`, `--csv OUT`, `--help`)
   quality           write docs/quality.md and its plots anew (`--quick`: only see that it works)
+  adversary         random simulations that try to break what must hold (`--runs N --from SEED`);
+                    `--seed N` repeats one and prints what was drawn
+  planted [BUG]...  plant bugs in a copy of the engine, each of which the adversary has to find
+                    (`--list`, `--sample`)
   bench server      processor time per reply, ours beside Debian's chronyd; two processors needed
   vm                the shipped systemd unit in a virtual machine that may set its clock (root)
   arrows            check the direction of the dependencies and where unsafe code may be
@@ -61,6 +67,8 @@ fn run() -> Result<()> {
         ["system", rest @ ..] => system::run(rest),
         ["quality", rest @ ..] => quality::run(rest),
         ["sim", rest @ ..] => sim::run(rest),
+        ["adversary", rest @ ..] => adversary::run(rest),
+        ["planted", rest @ ..] => planted::run(rest),
         ["bench", "server", rest @ ..] => bench::server(rest),
         ["bench", "inside", rest @ ..] => bench::inside(rest),
         ["fuzz", ..] => fuzz::run(arguments.get(1..).unwrap_or_default()),

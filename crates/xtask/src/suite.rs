@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::shell::{self, cargo};
-use crate::{arrows, fuzz, licences, quality, system, vm};
+use crate::{adversary, arrows, fuzz, licences, planted, quality, system, vm};
 
 struct Step {
     name: &'static str,
@@ -50,6 +50,16 @@ const STEPS: &[Step] = &[
         name: "simulator",
         about: "the simulator's scenarios; that the quality page can be made",
         run: simulator,
+    },
+    Step {
+        name: "adversary",
+        about: "a thousand random simulations that try to break what must hold",
+        run: adversary::check,
+    },
+    Step {
+        name: "planted",
+        about: "planted bugs are found by it: all still have their place, two are tried",
+        run: planted::check,
     },
     Step {
         name: "fuzz",

@@ -91,6 +91,9 @@ pub struct Draft {
     pub covered: Vec<usize>,
     /// When something happened to a host that no bound can foresee.
     pub faults: Vec<(usize, f64)>,
+    /// Faults among them that no daemon can notice but by asking: from each source a sample is
+    /// needed, as the others still say what was true before.
+    pub unnoticed: Vec<(usize, f64)>,
     /// A lie that must not get through.
     pub lie: Option<Lie>,
 }
@@ -110,6 +113,7 @@ impl Draft {
             actions: Vec::new(),
             covered: Vec::new(),
             faults: Vec::new(),
+            unnoticed: Vec::new(),
             lie: None,
         }
     }

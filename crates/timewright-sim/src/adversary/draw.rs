@@ -260,6 +260,9 @@ fn weather(draft: &mut Draft, dice: &mut Dice) {
     }
 }
 
+/// Smaller steps from outside are not noticed as such.
+const NOTICED_S: f64 = 0.02;
+
 /// Something that the clock or the daemon of the last client cannot foresee.
 fn trouble(draft: &mut Draft, dice: &mut Dice) {
     let client = draft.hosts.len() - 1;
@@ -270,6 +273,9 @@ fn trouble(draft: &mut Draft, dice: &mut Dice) {
             let (low, high) = *dice.pick(&[(1e-3, 1.0), (1.0, 9.0), (12.0, 1e4)]);
             let by = dice.sign() * dice.scale(low, high);
             draft.fault(at_s, client, Action::StepClock(id, Seconds(by)));
+            if by.abs() < NOTICED_S {
+                draft.unnoticed.push((client, at_s));
+            }
         }
         2 => {
             let time = Seconds(dice.scale(1.0, 2000.0));
@@ -295,11 +301,13 @@ fn trouble(draft: &mut Draft, dice: &mut Dice) {
             let ppm = dice.sign() * dice.scale(0.1, 50.0);
             let request = Request::ChangeFrequency(ppm);
             draft.fault(at_s, client, Action::Command(id, request));
+            draft.unnoticed.push((client, at_s));
         }
         _ => {
             let by = dice.sign() * dice.scale(1e-4, 1.0);
             let request = Request::ChangeOffset(by);
             draft.fault(at_s, client, Action::Command(id, request));
+            draft.unnoticed.push((client, at_s));
         }
     }
 }
@@ -312,7 +320,8 @@ fn leap_second(draft: &mut Draft, dice: &mut Dice) {
     draft.start_s = Some(LEAP_START_S);
     draft.length_s = draft.length_s.max(LEAP_AFTER_S + 4000.0);
     draft.act(at_s, Action::Leap(leap));
-    let mode = *dice.pick(&["system", "step", "slew", "ignore"]);
+    // Not `ignore`: secondaries would serve a second of error.
+    let mode = *dice.pick(&["system", "step", "slew"]);
     let names: Vec<bool> = draft
         .hosts
         .iter()

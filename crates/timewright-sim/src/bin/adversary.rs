@@ -145,7 +145,11 @@ fn many(wanted: &Wanted) -> bool {
         coverage.share(),
         coverage.seen,
     );
-    bad > 0
+    let enough = coverage.is_enough();
+    if !enough {
+        println!("bounds covered too little of the time");
+    }
+    bad > 0 || !enough
 }
 
 /// Prints the first violation of every rule.

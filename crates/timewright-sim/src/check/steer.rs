@@ -41,6 +41,8 @@ pub(super) struct Steering {
     initial_s: Option<f64>,
     /// The operator asked for a step.
     asked: bool,
+    /// The frequency found in the clock at the start, which nobody limits, ppm.
+    found_ppm: Option<f64>,
     /// The daemon ends: nothing is slewed any more.
     ends: bool,
     last: Now,
@@ -118,6 +120,7 @@ impl Steering {
             initial_s,
             asked: false,
             ends: false,
+            found_ppm: None,
             last: node.clock.read(),
             slack_s: 0.0,
             slack_since: Timestamp::ZERO,
@@ -253,10 +256,12 @@ impl Steering {
         }
     }
 
-    fn limits(&self, done: &[Done], clock: &ClockView, place: &mut Place<'_>) {
+    fn limits(&mut self, done: &[Done], clock: &ClockView, place: &mut Place<'_>) {
         let frequency = clock.frequency_ppm;
+        let found = *self.found_ppm.get_or_insert(frequency);
+        let unchanged = frequency.to_bits() == found.to_bits();
         place.check(
-            frequency.is_finite() && frequency.abs() <= self.max_drift_ppm + 1e-9,
+            unchanged || (frequency.is_finite() && frequency.abs() <= self.max_drift_ppm + 1e-9),
             "maxdrift",
             format_args!("{frequency} ppm"),
         );
