@@ -21,7 +21,7 @@ type Failure = Box<dyn std::error::Error>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
     /// Seeds of a cell of the grid.
-    pub(crate) seeds: u64,
+    pub(crate) seeds: usize,
     /// Runs of a published test.
     pub(crate) runs: u64,
     /// Length of runs, in units of that of the page.
@@ -30,7 +30,7 @@ pub(crate) struct Effort {
 
 /// What the committed page is made with.
 const FULL: Effort = Effort {
-    seeds: 5,
+    seeds: 9,
     runs: 50,
     length: 1.0,
 };
