@@ -5,6 +5,7 @@
 //! requests, each behind its length in two bytes with the flag `INTERLEAVED`.
 
 use std::net::SocketAddr;
+use timewright_config::RateLimit;
 use timewright_core::discipline::CookLine;
 use timewright_core::discipline::smooth::{SmoothPlan, Stage};
 use timewright_core::ids::SocketKey;
@@ -13,7 +14,6 @@ use timewright_core::rng::Rng;
 use timewright_core::server::access::{AccessRule, Permission, Subnet};
 use timewright_core::server::auth::{Authenticator, Claim, Kiss};
 use timewright_core::server::client_log::{ClientLogConfig, Service};
-use timewright_core::server::rate_limit::RateLimit;
 use timewright_core::server::snapshot::{
     LocalReference, MonoScale, ReferenceState, ServedSmoothing, SlewCount,
 };
@@ -117,7 +117,7 @@ impl Server {
         let is = |flag: u8| state & flag != 0;
         let mut rng = Splitmix(u64::from(state));
         let limit = RateLimit {
-            interval_log2: 3,
+            interval: 3,
             burst: 2,
             leak: 2,
             kod: 1,
