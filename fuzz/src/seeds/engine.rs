@@ -46,7 +46,8 @@ pub(super) fn seeds(add: &mut impl FnMut(Seed)) {
         );
     }
     let answer = good().to_bytes().to_vec();
-    let fields = with_fields();
+    let fields = with_fields(0x1234_5678_9abc_def0, 2e-4);
+    let jumped = [0x1234_5678_9abc_def0, 0x5234_5678_9abc_def0].map(|mono| with_fields(mono, 5.0));
     for (name, flags) in [
         ("foreign", AS_IT_IS),
         ("strange times", OWN_TIMES),
@@ -75,6 +76,17 @@ pub(super) fn seeds(add: &mut impl FnMut(Seed)) {
         }
         add(&format!("answers {name}"), &steps);
     }
+    // Monotonic times that jump, and more correction than there was delay; in no rhythm, as the
+    // requests of the sources take turns.
+    let mut steps = repeat(&basic, 7);
+    for answer in "001101100101110100100111"
+        .bytes()
+        .map(|digit| &jumped[usize::from(digit == b'1')])
+    {
+        steps.push((WAIT, vec![0]));
+        steps.push((ANSWER | CORRECTED, answer.clone()));
+    }
+    add("answers overcorrected", &steps);
     let stamped = [
         (WAIT, vec![0]),
         (SENT, Vec::new()),
@@ -151,15 +163,15 @@ pub(super) fn seeds(add: &mut impl FnMut(Seed)) {
     add("control remote", &refused);
 }
 
-/// A good answer with both experimental fields.
-fn with_fields() -> Vec<u8> {
+/// A good answer with both experimental fields: the monotonic time of receipt and the correction.
+fn with_fields(receive: u64, correction_s: f64) -> Vec<u8> {
     let mono = MonoRoot {
         root_delay: NtpShort28::from_seconds(Seconds(3e-4)),
         root_dispersion: NtpShort28::from_seconds(Seconds(4e-4)),
-        receive: NtpTimestamp(0x1234_5678_9abc_def0),
+        receive: NtpTimestamp(receive),
         epoch: 1,
     };
-    let net = NetCorrection::from_seconds(Seconds(2e-4));
+    let net = NetCorrection::from_seconds(Seconds(correction_s));
     let fields = [
         (FIELD_MONO_ROOT, mono.to_body().to_vec()),
         (FIELD_NET_CORRECTION, net.to_body().to_vec()),
