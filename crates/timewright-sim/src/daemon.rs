@@ -102,6 +102,7 @@ impl Daemon {
         let devices = Devices::open(&config, &node.setup, net.seed, streams);
         let mut out = OutputQueue::new();
         let now = node.clock.read();
+        let drift = boot.drift_file.clone();
         let watch = net.checked.then(|| Watch::new(&config, &boot, node));
         let mut cx = Context {
             clock: &mut node.clock,
@@ -109,8 +110,9 @@ impl Daemon {
             out: &mut out,
         };
         let mut engine = Engine::new(config, boot, now, &mut cx);
-        if watch.is_some() {
+        if let Some(watch) = &watch {
             engine.watch_shifts();
+            watch.started(drift.as_deref(), node, &engine, net);
         }
         let mut daemon = Box::new(Self {
             id,
@@ -380,6 +382,20 @@ impl Daemon {
             }
         }
         self.take_feedback(node, net);
+    }
+
+    /// Gives it a packet that somebody made up, of which no sample may come.
+    pub(crate) fn deliver_forged(
+        &mut self,
+        node: &mut Node,
+        net: &mut Network,
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: &[u8],
+    ) {
+        let samples = check::samples(&self.engine);
+        self.deliver(node, net, from, to, bytes);
+        check::forged(&samples, &self.engine, node, net);
     }
 
     pub(crate) fn resolved(

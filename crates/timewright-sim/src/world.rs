@@ -430,7 +430,13 @@ impl World {
             Action::Command(id, request) => self.with(id, |daemon, node, net| {
                 daemon.command(node, net, &request);
             }),
-            Action::Inject { from, to, bytes } => self.deliver(from, to, &bytes),
+            Action::Inject { from, to, bytes } => {
+                if let Some(id) = self.net.owner(to.ip()) {
+                    self.with(id, |daemon, node, net| {
+                        daemon.deliver_forged(node, net, from, to, &bytes);
+                    });
+                }
+            }
             Action::Shutdown(id) => self.with(id, |daemon, _, _| {
                 daemon.exit.get_or_insert(Exit::Done);
             }),

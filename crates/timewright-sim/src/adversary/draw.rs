@@ -8,11 +8,12 @@ use crate::link::Link;
 use crate::node::Stamps;
 use crate::oscillator::ClockModel;
 use crate::random::SimRng;
-use crate::world::Action;
+use crate::world::{Action, START_NS};
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use timewright_control::Request;
 use timewright_control::request::{Burst, MakeStepRule, SourceMask};
-use timewright_time::Seconds;
+use timewright_time::{Cooked, NtpTimestamp, Seconds, Timestamp};
 
 /// Stream of the seed that the drawing uses; the world uses the low ones.
 const STREAM: u64 = 1 << 32;
@@ -38,6 +39,7 @@ fn honest(seed: u64, dice: &mut Dice) -> Draft {
     for _ in 0..dice.below(6) {
         weather(&mut draft, dice);
     }
+    forgeries(&mut draft);
     draft
 }
 
@@ -54,6 +56,7 @@ fn disturbed(seed: u64, dice: &mut Dice) -> Draft {
             _ => trouble(&mut draft, dice),
         }
     }
+    forgeries(&mut draft);
     draft
 }
 
@@ -310,6 +313,46 @@ fn trouble(draft: &mut Draft, dice: &mut Dice) {
             draft.unnoticed.push((client, at_s));
         }
     }
+}
+
+/// Somebody who cannot see the traffic sends responses in the name of the servers to a client that
+/// always uses the same port. All they lack is the origin time stamp.
+fn forgeries(draft: &mut Draft) {
+    const FORGERIES: usize = 60;
+    let mut dice = Dice(SimRng::new(draft.seed, STREAM + 1));
+    let client = draft.hosts.len() - 1;
+    let start_s = draft.start_s.unwrap_or(START_NS / 1_000_000_000);
+    let Some(host) = draft.hosts.last_mut().filter(|_| dice.chance(0.4)) else {
+        return;
+    };
+    if !host.config.contains("acquisitionport") {
+        host.config += "acquisitionport 123\n";
+    }
+    for _ in 0..FORGERIES {
+        let server = dice.below(client);
+        let at_s = dice.between(0.0, draft.length_s);
+        let now = Timestamp::<Cooked>::from_parts(start_s, 0) + Seconds(at_s + dice.normal());
+        let stamp = NtpTimestamp::from_timestamp(now).0.to_be_bytes();
+        // Version 4, mode 4, stratum 1, no delay or dispersion; the origin is guessed.
+        let mut bytes = vec![0x24, 1, 6, 0xe9];
+        bytes.resize(16, 0);
+        bytes.extend(stamp);
+        bytes.extend(dice.bytes(8));
+        bytes.extend(stamp);
+        bytes.extend(stamp);
+        let action = Action::Inject {
+            from: address(server),
+            to: address(client),
+            bytes,
+        };
+        draft.act(at_s, action);
+    }
+}
+
+/// The NTP port of a host.
+fn address(host: usize) -> SocketAddr {
+    let n = u8::try_from(host + 1).unwrap_or(u8::MAX);
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, n)), 123)
 }
 
 /// A leap second that the primaries follow and a list announces to everybody else.

@@ -23,7 +23,7 @@ use crate::network::Network;
 use crate::node::Node;
 use timewright_config::Config;
 use timewright_control::Request;
-use timewright_core::engine::{Boot, ClockView, Engine};
+use timewright_core::engine::{Boot, ClockView, Engine, Store};
 use timewright_core::output::OutputQueue;
 use timewright_time::{Cooked, Now, Timestamp};
 
@@ -88,6 +88,18 @@ impl Watch {
         self.steering.command(request);
         self.polling.command(request);
         self.serving.command(request);
+    }
+
+    /// The daemon has started; `drift` is the drift file it was given.
+    pub(crate) fn started(
+        &self,
+        drift: Option<&str>,
+        node: &Node,
+        engine: &Engine,
+        net: &mut Network,
+    ) {
+        let mut place = Place { node, net };
+        self.steering.started(drift, engine, &mut place);
     }
 
     /// The daemon is about to end in order.
@@ -190,6 +202,30 @@ pub(crate) fn rounds(what: &str, rounds: u32, node: &Node, net: &Network) {
         net.seed,
         net.elapsed_s(),
         node.setup.name
+    );
+}
+
+/// The times of all samples of an engine.
+pub(crate) fn samples(engine: &Engine) -> Vec<Timestamp<Cooked>> {
+    let stored = engine.stored_times();
+    let samples = stored
+        .iter()
+        .filter(|stored| matches!(stored.store, Store::Sample | Store::Filter));
+    samples.map(|stored| stored.time).collect()
+}
+
+/// A packet that somebody made up gives no sample.
+pub(crate) fn forged(
+    before: &[Timestamp<Cooked>],
+    engine: &Engine,
+    node: &Node,
+    net: &mut Network,
+) {
+    let after = samples(engine);
+    Place { node, net }.check(
+        after == before,
+        "forgery",
+        format_args!("{} samples became {}", before.len(), after.len()),
     );
 }
 

@@ -81,7 +81,10 @@ impl Polling {
             .get(&source.id)
             .copied()
             .filter(|last| last.to == to);
-        let goes_on = before.filter(|last| source.burst_left < last.left);
+        // A burst that starts anew has more left, or comes a poll interval later.
+        let pause = 0.3 + 1.3 * BURST_INTERVAL_S.min(0.25 * log2_to_seconds(source.poll.current).0);
+        let goes_on =
+            before.filter(|last| source.burst_left <= last.left && (at - last.at).0 <= pause);
         let burst = goes_on.map_or(0, |last| last.burst);
         let burst = if in_burst { burst + 1 } else { 0 };
         place.check(

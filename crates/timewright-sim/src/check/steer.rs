@@ -139,6 +139,20 @@ impl Steering {
         }
     }
 
+    /// The frequency of a drift file is taken over; its first word is in ppm.
+    pub(super) fn started(&self, drift: Option<&str>, engine: &Engine, place: &mut Place<'_>) {
+        let word = drift.and_then(|text| text.split_whitespace().next());
+        let Some(ppm) = word.and_then(|word| word.parse::<f64>().ok()) else {
+            return;
+        };
+        let taken = engine.clock_view().frequency_ppm;
+        place.check(
+            !self.controls || ppm.abs() > self.max_drift_ppm || (taken - ppm).abs() <= 1e-5,
+            "drift file",
+            format_args!("{ppm} ppm became {taken}"),
+        );
+    }
+
     pub(super) const fn ends(&mut self) {
         self.ends = true;
     }

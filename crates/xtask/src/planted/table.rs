@@ -56,13 +56,6 @@ pub(super) const TABLE: &[Planted] = &[
         replacement: "let _ = &source.stats;\n        }\n        self.select(cx, None, out);",
     },
     Planted {
-        name: "origin-check",
-        about: "responses to nothing are taken",
-        file: "source/response.rs",
-        text: "t2: basic || interleaved,",
-        replacement: "t2: true,",
-    },
-    Planted {
         name: "majority",
         about: "half of the sources are a majority",
         file: "select/interval.rs",
@@ -126,13 +119,6 @@ pub(super) const TABLE: &[Planted] = &[
         replacement: "} else if self.current > self.max + 1 {",
     },
     Planted {
-        name: "asymmetry-sign",
-        about: "the correction for asymmetric jitter has the wrong sign",
-        file: "stats/estimator.rs",
-        text: "*offset -= self.estimate.asymmetry * excess;",
-        replacement: "*offset += self.estimate.asymmetry * excess;",
-    },
-    Planted {
         name: "delay-halved",
         about: "the root delay enters the distance by a quarter",
         file: "engine/mod.rs",
@@ -140,25 +126,11 @@ pub(super) const TABLE: &[Planted] = &[
         replacement: ".then(|| served.root_delay * 0.25 + served.root_dispersion)",
     },
     Planted {
-        name: "drift-sign",
-        about: "the frequency of the drift file is taken with the wrong sign",
-        file: "reference/mod.rs",
-        text: "local.set_absolute_frequency(frequency_ppm, cx);",
-        replacement: "local.set_absolute_frequency(-frequency_ppm, cx);",
-    },
-    Planted {
         name: "offset-sign",
         about: "the first measured offset counts for the other direction",
         file: "stats/history.rs",
         text: "let offset = -sample.offset.0;",
         replacement: "let offset = sample.offset.0;",
-    },
-    Planted {
-        name: "burst-endless",
-        about: "requests of a burst are not counted",
-        file: "source/transmit.rs",
-        text: "                if sending.sent || reachable {\n                    self.burst_total -= 1;",
-        replacement: "                if sending.sent || reachable {",
     },
     Planted {
         name: "unnoticed-step",
@@ -173,5 +145,26 @@ pub(super) const TABLE: &[Planted] = &[
         file: "server/timestamps.rs",
         text: "let offset = tx.ns().checked_sub(self.rx_time(rx).ns())?;",
         replacement: "let offset = tx.ns().checked_sub(self.rx_time(rx).ns())?.checked_add(100_000)?;",
+    },
+    Planted {
+        name: "origin-check",
+        about: "responses to nothing are taken",
+        file: "source/response.rs",
+        text: "t2: basic || interleaved,",
+        replacement: "t2: true,",
+    },
+    Planted {
+        name: "drift-sign",
+        about: "the frequency of the drift file is taken with the wrong sign",
+        file: "reference/mod.rs",
+        text: "local.set_absolute_frequency(frequency_ppm, cx);",
+        replacement: "local.set_absolute_frequency(-frequency_ppm, cx);",
+    },
+    Planted {
+        name: "burst-endless",
+        about: "requests of a burst are not counted",
+        file: "source/transmit.rs",
+        text: "                if sending.sent || reachable {\n                    self.burst_total -= 1;",
+        replacement: "                if sending.sent || reachable {",
     },
 ];
