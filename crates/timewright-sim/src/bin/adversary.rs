@@ -4,6 +4,7 @@
 //! adversary --seed N                  one run: what was drawn, all messages, what did not hold
 //! adversary --runs N [--from SEED]    many, until --violations M (default 20) were found
 //! ```
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 use std::time::Instant;
