@@ -290,14 +290,14 @@ impl Ours<'_> {
     }
 }
 
-/// The shipped configuration with the host as the only source.
+/// The shipped configuration with the host as the only source, and corrections above 20 ms logged.
 fn configuration(shipped: &str, port: u16) -> Result<String> {
     let pool = shipped
         .lines()
         .find(|line| line.starts_with("pool "))
         .context("packaging/chrony.conf has no pool to replace")?;
     let server = format!("server {HOST} port {port} iburst minpoll 0 maxpoll 0");
-    Ok(shipped.replace(pool, &server))
+    Ok(shipped.replace(pool, &server) + "logchange 0.02\n")
 }
 
 #[cfg(test)]
@@ -310,7 +310,8 @@ mod tests {
         let changed = configuration(shipped, 1123).unwrap();
         assert_eq!(
             changed,
-            "# a pool of servers\nserver 10.0.2.2 port 1123 iburst minpoll 0 maxpoll 0\nrtcsync\n"
+            "# a pool of servers\nserver 10.0.2.2 port 1123 iburst minpoll 0 maxpoll 0\nrtcsync\n\
+             logchange 0.02\n"
         );
         assert!(configuration("rtcsync\n", 123).is_err());
     }
