@@ -10,7 +10,7 @@ pub(crate) const COMPATIBLE_VERSION: &str = "4.8";
 const FEATURES: &str = "+READLINE +SECHASH +IPV6 -DEBUG";
 
 /// The user to become when started by root.
-const DEFAULT_USER: &str = "root";
+const DEFAULT_USER: &str = timewright_defaults::CHRONYC_USER;
 
 /// Options with an argument.
 const WITH_ARGUMENT: [char; 4] = ['f', 'h', 'p', 'u'];

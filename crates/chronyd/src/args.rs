@@ -3,6 +3,7 @@
 
 use crate::version;
 use timewright_core::event::Severity;
+use timewright_defaults::{CONFIG_FILE, USER};
 use timewright_sys::net::Family;
 
 /// What the command line asks for.
@@ -77,7 +78,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             family: None,
-            config_file: "/etc/chrony.conf".to_owned(),
+            config_file: CONFIG_FILE.to_owned(),
             foreground: false,
             log_to_stderr: false,
             log_file: None,
@@ -279,12 +280,16 @@ pub(crate) fn scan_int(text: &[u8]) -> Option<i32> {
 }
 
 fn usage(program: &str) -> String {
-    format!("Usage: {program} [OPTION]... [DIRECTIVE]...\n\nOptions:\n{OPTIONS}")
+    let options = OPTIONS
+        .replace("CONFIG_FILE", CONFIG_FILE)
+        .replace("DEFAULT_USER", USER);
+    format!("Usage: {program} [OPTION]... [DIRECTIVE]...\n\nOptions:\n{options}")
 }
 
+/// The options; two words stand for what the build decides.
 const OPTIONS: &str = "  -4\t\tUse IPv4 addresses only
   -6\t\tUse IPv6 addresses only
-  -f FILE\tSpecify configuration file (/etc/chrony.conf)
+  -f FILE\tSpecify configuration file (CONFIG_FILE)
   -n\t\tDon't run as daemon
   -d\t\tDon't run as daemon and log to stderr
   -l FILE\tLog to file
@@ -296,7 +301,7 @@ const OPTIONS: &str = "  -4\t\tUse IPv4 addresses only
   -R\t\tAdapt configuration for restart
   -s\t\tSet clock from RTC
   -t SECONDS\tExit after elapsed time
-  -u USER\tSpecify user (root)
+  -u USER\tSpecify user (DEFAULT_USER)
   -U\t\tDon't check for root
   -F LEVEL\tSet system call filter level (0)
   -P PRIORITY\tSet process priority (0)

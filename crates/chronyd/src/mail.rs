@@ -6,7 +6,7 @@ use timewright_core::discipline::MailNotice;
 use timewright_sys::local::{calendar, hostname};
 
 /// The program that takes mail on its standard input.
-const PROGRAM: &str = "/usr/lib/sendmail";
+const PROGRAM: &str = timewright_defaults::SENDMAIL;
 
 /// Mails on their way.
 #[derive(Debug)]

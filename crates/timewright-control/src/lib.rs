@@ -57,4 +57,4 @@ pub const REQUEST_MAX: usize = 860;
 pub const DEFAULT_PORT: u16 = 323;
 
 /// Default path of the daemon's Unix socket.
-pub const DEFAULT_SOCKET: &str = "/var/run/chrony/chronyd.sock";
+pub const DEFAULT_SOCKET: &str = timewright_defaults::COMMAND_SOCKET;

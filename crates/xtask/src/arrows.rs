@@ -35,6 +35,11 @@ const RULES: &[Rule] = &[
         never: NO_SYSTEM,
     },
     Rule {
+        name: "timewright-defaults",
+        workspace: &[],
+        never: NO_SYSTEM,
+    },
+    Rule {
         name: "timewright-crypto",
         workspace: &[],
         never: &["timewright-sys", "rustls"],
@@ -46,12 +51,17 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "timewright-control",
-        workspace: &["timewright-time"],
+        workspace: &["timewright-time", "timewright-defaults"],
         never: NO_SYSTEM,
     },
     Rule {
         name: "timewright-config",
-        workspace: &["timewright-time", "timewright-control", "timewright-wire"],
+        workspace: &[
+            "timewright-time",
+            "timewright-defaults",
+            "timewright-control",
+            "timewright-wire",
+        ],
         never: NO_SYSTEM,
     },
     Rule {
@@ -95,6 +105,7 @@ const RULES: &[Rule] = &[
         name: "chronyd",
         workspace: &[
             "timewright-time",
+            "timewright-defaults",
             "timewright-wire",
             "timewright-crypto",
             "timewright-config",
@@ -109,6 +120,7 @@ const RULES: &[Rule] = &[
         name: "chronyc",
         workspace: &[
             "timewright-time",
+            "timewright-defaults",
             "timewright-crypto",
             "timewright-config",
             "timewright-control",

@@ -10,22 +10,6 @@ use timewright_core::engine::{Boot, Purpose};
 use timewright_sys::net::Family;
 use timewright_time::Seconds;
 
-/// First Unix second of the era of NTP time that is assumed: 18250 days before the build, which
-/// is the time in `SOURCE_DATE_EPOCH` or else that of the first release (2026-11-21), so that
-/// builds are reproducible (`ntp-engine.md` 1.2).
-const ERA_START_S: i64 = build_time_s() - 18_250 * 86_400;
-
-const fn build_time_s() -> i64 {
-    const FIRST_RELEASE_S: i64 = 1_795_219_200;
-    match option_env!("SOURCE_DATE_EPOCH") {
-        None => FIRST_RELEASE_S,
-        Some(text) => match i64::from_str_radix(text, 10) {
-            Ok(seconds) => seconds,
-            Err(_) => panic!("SOURCE_DATE_EPOCH must be a number of seconds"),
-        },
-    }
-}
-
 /// What the engine is told besides the configuration. Files that cannot be read are left out;
 /// whether that is worth a message is for the engine to say.
 pub(crate) fn engine_values(runtime: &Runtime, options: &Options, config: &Config) -> Boot {
@@ -56,7 +40,7 @@ pub(crate) fn engine_values(runtime: &Runtime, options: &Options, config: &Confi
             Mode::PrintOnce => Purpose::PrintOnce,
         },
         control_clock: !options.no_clock_control,
-        era_s: ERA_START_S,
+        era_s: timewright_defaults::NTP_ERA_S,
         ipv4: options.family != Some(Family::V6),
         ipv6: options.family != Some(Family::V4),
         drift_file: runtime.paths.drift_file.as_deref().and_then(text),

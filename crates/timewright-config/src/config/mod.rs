@@ -22,13 +22,18 @@ pub use server::*;
 pub use system::*;
 
 /// Path of the pid file unless configured.
-pub const DEFAULT_PID_FILE: &str = "/var/run/chrony/chronyd.pid";
+pub const DEFAULT_PID_FILE: &str = timewright_defaults::PID_FILE;
 /// Path of the Unix command socket unless configured.
-pub const DEFAULT_COMMAND_SOCKET: &str = "/var/run/chrony/chronyd.sock";
+pub const DEFAULT_COMMAND_SOCKET: &str = timewright_defaults::COMMAND_SOCKET;
 /// Real-time clock device unless configured.
-pub const DEFAULT_RTC_DEVICE: &str = "/dev/rtc";
+pub const DEFAULT_RTC_DEVICE: &str = timewright_defaults::RTC_DEVICE;
+/// `hwclockfile` unless configured; empty is none.
+pub const DEFAULT_HWCLOCK_FILE: &str = match timewright_defaults::HWCLOCK_FILE {
+    Some(path) => path,
+    None => "",
+};
 /// User the daemon runs as unless configured.
-pub const DEFAULT_USER: &str = "root";
+pub const DEFAULT_USER: &str = timewright_defaults::USER;
 
 /// Everything the configuration says.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -27,7 +27,7 @@ pub struct Rtc {
 impl Default for Rtc {
     fn default() -> Self {
         Self {
-            hwclock_file: None,
+            hwclock_file: timewright_defaults::HWCLOCK_FILE.map(PathBuf::from),
             auto_trim: Seconds::ZERO,
             device: PathBuf::from(DEFAULT_RTC_DEVICE),
             file: None,

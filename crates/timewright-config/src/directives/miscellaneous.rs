@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use timewright_time::Seconds;
 
 use super::{Arity, Directive, Section, Status, rows};
+use crate::config::{DEFAULT_PID_FILE, DEFAULT_USER};
 use crate::error::{Applied, ConfigError, Failure};
 use crate::hwtimestamp::parse_hwtimestamp;
 use crate::include::{CONF_SUFFIX, DIRECTORIES_MAX, select_fragments};
@@ -31,11 +32,11 @@ rows! { Miscellaneous:
         |p, a| { p.config.process.key_file = Some(a.path()); Ok(()) };
     "lock_all" "", Arity::Exactly(0), "", "Keep the daemon in memory.",
         |p, _| { p.config.process.lock_all = true; Ok(()) };
-    "pidfile" "FILE", Arity::Exactly(1), "/var/run/chrony/chronyd.pid", "Process id file.",
+    "pidfile" "FILE", Arity::Exactly(1), DEFAULT_PID_FILE, "Process id file.",
         |p, a| { p.config.process.pid_file = (a.text != b"/").then(|| a.path()); Ok(()) };
     "sched_priority" "PRIORITY", Arity::Exactly(1), "0", "Real-time scheduling priority.",
         |p, a| { p.config.process.sched_priority = a.int(0, 100)?; Ok(()) };
-    "user" "NAME", Arity::Exactly(1), "root", "User the daemon runs as.",
+    "user" "NAME", Arity::Exactly(1), DEFAULT_USER, "User the daemon runs as.",
         |p, a| { p.config.process.user = a.string(); Ok(()) };
 }
 

@@ -196,7 +196,7 @@ pub fn find(name: &[u8]) -> Option<&'static Directive> {
 
 /// The rows of one section: name, arguments, number of words, default, help, and what to do.
 macro_rules! rows {
-    ($section:ident: $($name:literal $arguments:literal, $arity:expr, $default:literal, $help:literal,
+    ($section:ident: $($name:literal $arguments:literal, $arity:expr, $default:expr, $help:literal,
         $apply:expr;)*) => {
         pub(super) static ROWS: &[Directive] = &[$(Directive {
             name: $name,
