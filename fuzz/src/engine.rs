@@ -404,12 +404,14 @@ impl Host {
                         engine.handle_completed(now, ticket, outcome, cx);
                     });
                 }
-                Output::WriteFile { ticket, .. } => self.complete(ticket),
+                Output::WriteFiles { ticket, .. } => self.complete(ticket),
                 Output::ReloadSources { ticket } => {
                     self.input(|engine, now, cx| engine.apply_sources(now, Vec::new(), cx));
                     self.complete(Some(ticket));
                 }
-                Output::Rekey { ticket } => self.complete(Some(ticket)),
+                Output::Rekey { ticket } | Output::CycleLogs { ticket } => {
+                    self.complete(Some(ticket));
+                }
                 Output::Log(event) => assert!(!event.text.is_empty()),
                 Output::LogRecord { line, .. } => assert!(!line.contains('\n')),
                 Output::ControlReply { bytes, .. } => self.reply = Some(bytes),
@@ -422,7 +424,7 @@ impl Host {
                     self.input(|engine, now, cx| engine.handle_device(now, id, None, cx));
                 }
                 Output::ReadLeapList => self.engine.handle_leap_list(None),
-                Output::CycleLogs | Output::ReadTemperature | Output::Mail { .. } => {}
+                Output::ReadTemperature | Output::Mail { .. } => {}
                 Output::Quit(_) => self.ended = true,
             }
         }

@@ -61,6 +61,7 @@ enum Watched {
     Signal,
     Clock,
     Resolver,
+    Files,
     Command(usize),
     Ntp(SocketKey),
 }
@@ -69,6 +70,7 @@ enum Watched {
 #[derive(Clone, Copy, Debug)]
 enum Ready {
     Resolver,
+    Files,
     Command(usize),
     Ntp {
         key: SocketKey,
@@ -158,6 +160,7 @@ impl Daemon {
         for event in ready.drain(..) {
             match event {
                 Ready::Resolver => self.take_answer(now, logger),
+                Ready::Files => self.take_written(now, logger),
                 Ready::Command(index) => self.receive_commands(index, now, logger),
                 Ready::Ntp {
                     key,
@@ -200,6 +203,10 @@ impl Daemon {
             entries.push(Entry::input(fd));
             watched.push(Watched::Resolver);
         }
+        if let Some(fd) = runtime.files.descriptor() {
+            entries.push(Entry::input(fd));
+            watched.push(Watched::Files);
+        }
         if let Some(fd) = self.clocks.descriptor() {
             entries.push(Entry::input(fd));
             watched.push(Watched::Clock);
@@ -214,7 +221,8 @@ impl Daemon {
         }
         let is_idle = runtime.sockets.is_empty()
             && runtime.command.is_empty()
-            && runtime.resolver.descriptor().is_none();
+            && runtime.resolver.descriptor().is_none()
+            && runtime.files.descriptor().is_none();
         if limit.is_none() && is_idle {
             self.runtime.fatal = Some("Nothing to do".to_owned());
             return false;
@@ -230,6 +238,7 @@ impl Daemon {
                     None
                 }
                 Watched::Resolver => Some(Ready::Resolver),
+                Watched::Files => Some(Ready::Files),
                 Watched::Command(index) => Some(Ready::Command(index)),
                 Watched::Ntp(key) => Some(Ready::Ntp {
                     key,
@@ -293,6 +302,8 @@ impl Daemon {
             }
             Feedback::SourcesStarted => {
                 let mut found = BTreeMap::new();
+                // Nobody shall be writing what is removed next.
+                runtime.finish_writes(logger);
                 if let Some(directory) = &runtime.paths.dump_dir {
                     if self.load_dumps {
                         found = dumps::read_all(directory);
@@ -323,6 +334,13 @@ impl Daemon {
         let cx = &mut self.runtime.context();
         self.engine.handle_resolved(now, ticket, answer, cx);
         self.settle(now, logger);
+    }
+
+    fn take_written(&mut self, now: Now, logger: &mut Logger) {
+        if let Some(done) = self.runtime.files.take() {
+            self.runtime.end_write(&done, logger);
+            self.settle(now, logger);
+        }
     }
 
     fn receive_commands(&mut self, index: usize, now: Now, logger: &mut Logger) {
@@ -470,6 +488,7 @@ impl Daemon {
         self.runtime.perform_all(logger);
         // Nobody can act on a failure any more.
         let _ = notify(self.runtime.notify_socket.as_deref(), STOPPING);
+        self.runtime.finish_writes(logger);
         self.runtime.command.close_unix();
         if let Some(path) = &self.runtime.paths.pid_file
             && let Err(error) = pid::remove(path)

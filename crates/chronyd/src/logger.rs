@@ -1,20 +1,21 @@
 //! The message log: system log, standard error or a file (`daemon-and-files.md` 8.1).
 
-use std::fs::{File, OpenOptions};
+use crate::files::{FileError, LineFile};
 use std::io::{self, PipeWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use timewright_core::event::{Event, Severity};
-use timewright_sys::files::OPEN_NOFOLLOW;
 use timewright_sys::syslog::{self, Priority};
 use timewright_time::text::Utc;
+
+/// Permissions of the log file, subject to the umask.
+const MODE: u32 = 0o640;
 
 /// Where messages go.
 #[derive(Debug)]
 enum Destination {
     Stderr,
     Syslog,
-    File { file: File, path: PathBuf },
+    File { file: LineFile, path: PathBuf },
 }
 
 /// Writes messages of at least a given severity.
@@ -55,22 +56,27 @@ impl Logger {
     }
 
     /// Appends to a file from now on.
-    pub(crate) fn use_file(&mut self, path: &str) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The fatal message.
+    pub(crate) fn use_file(&mut self, path: &str) -> Result<(), FileError> {
         let path = PathBuf::from(path);
-        let file = append_to(&path)?;
+        let file = LineFile::open(&path, MODE)?;
         self.destination = Destination::File { file, path };
         Ok(())
     }
 
-    /// Opens the log file again if its path has vanished, as after rotation; on failure messages
-    /// keep going to the old one.
-    pub(crate) fn reopen(&mut self) {
+    /// Opens the log file again if its path has vanished, as after rotation.
+    ///
+    /// # Errors
+    /// It cannot be opened; messages keep going to the old one.
+    pub(crate) fn reopen(&mut self) -> Result<(), FileError> {
         if let Destination::File { file, path } = &mut self.destination
             && std::fs::symlink_metadata(&*path).is_err()
-            && let Ok(fresh) = append_to(path)
         {
-            *file = fresh;
+            *file = LineFile::open(path, MODE)?;
         }
+        Ok(())
     }
 
     /// Whether messages of this severity are written.
@@ -127,7 +133,7 @@ impl Logger {
             Destination::File { file, .. } => {
                 let line = stamped(self.threshold, severity, text);
                 // A full disk must not stop the clock.
-                let _ = file.write_all(line.as_bytes());
+                let _ = file.append(&line);
             }
         }
     }
@@ -139,15 +145,6 @@ impl Logger {
             let _ = writeln!(io::stderr(), "{}", form(Severity::Fatal, text));
         }
     }
-}
-
-fn append_to(path: &std::path::Path) -> io::Result<File> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o640)
-        .custom_flags(OPEN_NOFOLLOW)
-        .open(path)
 }
 
 fn form(severity: Severity, text: &str) -> String {
@@ -213,7 +210,7 @@ mod tests {
 
         logger.set_threshold(Severity::Debug);
         std::fs::remove_file(&path).unwrap();
-        logger.reopen();
+        logger.reopen().unwrap();
         logger.debug("seen");
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(&text[20..], " D:seen\n");

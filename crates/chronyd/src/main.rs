@@ -23,6 +23,7 @@ mod resolver;
 mod runtime;
 mod version;
 mod wake_up;
+mod worker;
 
 use args::Request;
 use std::io::{self, Write};

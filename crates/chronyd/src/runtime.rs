@@ -4,12 +4,13 @@
 use crate::args::Options;
 use crate::clocks::{KernelRng, SystemClock, realtime};
 use crate::files::records::{RecordError, Records};
-use crate::files::{FileError, replace};
+use crate::files::{Change, Done, Job, StateFiles, read_regular};
 use crate::logger::Logger;
 use crate::mail::Mailer;
 use crate::net::SocketTable;
 use crate::net::command::CommandSockets;
-use crate::resolver::Resolver;
+use crate::resolver::{Resolver, resolver};
+use crate::wake_up::monotonic;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -17,10 +18,16 @@ use std::path::PathBuf;
 use timewright_config::SourceSpec;
 use timewright_core::engine::{Context, LookupAnswer, Outcome};
 use timewright_core::ids::{DeviceId, SocketKey, Ticket};
-use timewright_core::output::{Exit, FileKind, Output, OutputQueue, SocketRole};
+use timewright_core::output::{Exit, FileKind, FileWrite, Output, OutputQueue, SocketRole};
 use timewright_sys::names::Families;
 use timewright_sys::net::{Destination, Family, Outgoing};
 use timewright_time::{MonoTime, Now};
+
+/// More than a list of leap seconds will be.
+const LEAP_LIST_MAX: u64 = 1 << 20;
+
+/// More than a number with anything around it.
+const SENSOR_MAX: u64 = 4096;
 
 /// Paths of the run, checked at start.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +76,7 @@ pub(crate) struct Runtime {
     pub(crate) sockets: SocketTable,
     pub(crate) command: CommandSockets,
     pub(crate) resolver: Resolver,
+    pub(crate) files: StateFiles,
     records: Records,
     mailer: Mailer,
     pub(crate) paths: Paths,
@@ -104,7 +112,8 @@ impl Runtime {
             out: OutputQueue::new(),
             sockets,
             command,
-            resolver: Resolver::new(),
+            resolver: resolver(),
+            files: StateFiles::new(),
             records,
             mailer: Mailer::new(),
             paths,
@@ -171,20 +180,13 @@ impl Runtime {
                 self.feedback
                     .push_back(Feedback::Completed(ticket, outcome));
             }
-            Output::WriteFile {
-                ticket,
-                file,
-                content,
-            } => {
-                let written = self.write_file(&file, content.as_deref());
-                self.completed(ticket, written, logger);
-            }
+            Output::WriteFiles { ticket, files } => self.write_files(ticket, files, logger),
             Output::Log(event) => logger.log(&event),
-            Output::LogRecord { file, line } => match self.records.append(file, &line) {
-                Ok(()) => {}
-                Err(RecordError::NoDirectory) => logger.warning("logdir not specified"),
-                Err(RecordError::File(error)) => logger.error(error),
-            },
+            Output::LogRecord { file, line } => {
+                if let Err(error) = self.records.append(file, &line, monotonic()) {
+                    report(error, logger);
+                }
+            }
             Output::ControlReply { to, bytes } => {
                 if let Err(error) = self.command.reply(&to, &bytes) {
                     logger.debug(format_args!("Sending a command reply failed: {error}"));
@@ -195,15 +197,23 @@ impl Runtime {
             Output::ReloadSources { ticket } => {
                 let sources = self.read_source_dirs();
                 self.feedback.push_back(Feedback::Sources(sources));
-                self.completed(Some(ticket), Ok(()), logger);
+                self.completed(Some(ticket), true);
             }
             Output::Rekey { ticket } => {
                 // Without keys there is nothing to read again.
-                self.completed(Some(ticket), Ok(()), logger);
+                self.completed(Some(ticket), true);
             }
-            Output::CycleLogs => {
-                self.records.cycle();
-                logger.reopen();
+            Output::CycleLogs { ticket } => {
+                let failed = self.records.cycle();
+                let mut is_success = failed.is_empty();
+                for error in failed {
+                    report(error, logger);
+                }
+                if let Err(error) = logger.reopen() {
+                    logger.error(error);
+                    is_success = false;
+                }
+                self.completed(Some(ticket), is_success);
             }
             // No driver is offered to the engine, so none is asked for; the answer is owed anyway.
             Output::ReadDevice { id } => self.feedback.push_back(Feedback::Device(id)),
@@ -213,7 +223,8 @@ impl Runtime {
             }
             Output::ReadTemperature => {
                 let path = self.paths.temperature.as_ref();
-                let content = path.and_then(|path| std::fs::read_to_string(path).ok());
+                let content = path.and_then(|path| read_regular(path, SENSOR_MAX).ok());
+                let content = content.and_then(|bytes| String::from_utf8(bytes).ok());
                 self.feedback.push_back(Feedback::Temperature(content));
             }
             Output::Mail { notice } => {
@@ -229,7 +240,7 @@ impl Runtime {
 
     /// The content of `leapseclist`; `None` if there is none or it is unreadable.
     pub(crate) fn read_leap_list(&self) -> Option<Vec<u8>> {
-        std::fs::read(self.paths.leap_list.as_ref()?).ok()
+        read_regular(self.paths.leap_list.as_ref()?, LEAP_LIST_MAX).ok()
     }
 
     /// The sources of the source directories.
@@ -277,38 +288,51 @@ impl Runtime {
         addresses.iter().map(route).collect()
     }
 
-    fn write_file(&self, file: &FileKind, content: Option<&str>) -> Result<(), FileError> {
-        let path = match file {
-            FileKind::Drift => self.paths.drift_file.clone(),
-            FileKind::Dump(name) => self.paths.dump_dir.as_ref().map(|dir| dir.join(name)),
+    fn write_files(&mut self, ticket: Option<Ticket>, files: Vec<FileWrite>, logger: &mut Logger) {
+        let change = |FileWrite { file, content }| {
+            let path = match file {
+                FileKind::Drift => self.paths.drift_file.clone(),
+                FileKind::Dump(name) => self.paths.dump_dir.as_ref().map(|dir| dir.join(name)),
+            };
+            path.map(|path| Change { path, content })
         };
-        match (path, content) {
-            (None, _) => Ok(()),
-            (Some(path), Some(content)) => replace(&path, content.as_bytes(), 0o644),
-            (Some(path), None) => {
-                // Removing what is not there is what was wanted.
-                let _ = std::fs::remove_file(path);
-                Ok(())
-            }
+        let changes = files.into_iter().filter_map(change).collect();
+        if let Some(done) = self.files.begin(Job { ticket, changes }) {
+            self.end_write(&done, logger);
         }
     }
 
-    fn completed(
-        &mut self,
-        ticket: Option<Ticket>,
-        result: Result<(), FileError>,
-        logger: &mut Logger,
-    ) {
-        let outcome = match result {
-            Ok(()) => Outcome::Done,
-            Err(error) => {
-                logger.error(error);
-                Outcome::Failed
-            }
+    /// Reports what came of writing state files.
+    pub(crate) fn end_write(&mut self, done: &Done, logger: &mut Logger) {
+        for line in self.files.news(done, monotonic()) {
+            logger.error(line);
+        }
+        self.completed(done.ticket, done.is_success());
+    }
+
+    /// Waits until everything that was to be written is on disk, or has failed.
+    pub(crate) fn finish_writes(&mut self, logger: &mut Logger) {
+        while let Some(done) = self.files.take() {
+            self.end_write(&done, logger);
+        }
+    }
+
+    fn completed(&mut self, ticket: Option<Ticket>, is_success: bool) {
+        let outcome = if is_success {
+            Outcome::Done
+        } else {
+            Outcome::Failed
         };
         if let Some(ticket) = ticket {
             self.feedback
                 .push_back(Feedback::Completed(ticket, outcome));
         }
+    }
+}
+
+fn report(error: RecordError, logger: &mut Logger) {
+    match error {
+        RecordError::NoDirectory => logger.warning("logdir not specified"),
+        RecordError::File(error) => logger.error(error),
     }
 }

@@ -127,8 +127,17 @@ pub struct TxStamp<'a> {
 pub enum FileKind {
     /// `driftfile`.
     Drift,
-    /// A file in `dumpdir`, by name; `None` as content removes it.
+    /// A file in `dumpdir`, by name.
     Dump(String),
+}
+
+/// One file to be replaced or removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileWrite {
+    /// Which file.
+    pub file: FileKind,
+    /// Its new content, whole or not at all; `None` removes it.
+    pub content: Option<String>,
 }
 
 /// The append-only logs of the `log` directive (`daemon-and-files.md` 12).
@@ -232,14 +241,13 @@ pub enum Output {
         /// The addresses.
         addresses: Vec<SocketAddr>,
     },
-    /// Replace a file by new content, whole or not at all; `None` removes it.
-    WriteFile {
-        /// Names this write, if its outcome is owed.
+    /// Replace files by new content. A failure of one does not keep the others from being tried;
+    /// the work failed if any of them did.
+    WriteFiles {
+        /// Names this work, if its outcome is owed.
         ticket: Option<Ticket>,
-        /// Which file.
-        file: FileKind,
-        /// Its new content.
-        content: Option<String>,
+        /// The files, in the order to write them.
+        files: Vec<FileWrite>,
     },
     /// A message for the log.
     Log(Event),
@@ -274,8 +282,11 @@ pub enum Output {
         /// Names this work.
         ticket: Ticket,
     },
-    /// Close and reopen all log files.
-    CycleLogs,
+    /// Close and reopen all log files; the outcome goes to `handle_completed`.
+    CycleLogs {
+        /// Names this work.
+        ticket: Ticket,
+    },
     /// Read a reference clock; the answer, of which there must be one even if there is nothing to
     /// read, goes to `handle_device`.
     ReadDevice {

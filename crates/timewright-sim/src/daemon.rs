@@ -18,7 +18,7 @@ use timewright_core::discipline::jump::Wait;
 use timewright_core::engine::{Boot, Context, Engine, LookupAnswer, Outcome, Served};
 use timewright_core::ids::{DeviceId, SocketKey, Ticket};
 use timewright_core::output::{
-    ControlOrigin, Datagram, Exit, Family, FamilyFilter, FileKind, Output, OutputQueue,
+    ControlOrigin, Datagram, Exit, Family, FamilyFilter, FileKind, FileWrite, Output, OutputQueue,
     PacketStamp, SocketRole, StampSource, TxStamp,
 };
 use timewright_core::refclock::DeviceReading;
@@ -460,18 +460,16 @@ impl Daemon {
                     self.feedback
                         .push_back(Feedback::Completed(ticket, Outcome::Routes(routes)));
                 }
-                Output::WriteFile {
-                    ticket,
-                    file,
-                    content,
-                } => {
-                    match (file, content) {
-                        (FileKind::Drift, content) => node.drift_file = content,
-                        (FileKind::Dump(name), Some(content)) => {
-                            node.dumps.insert(name, content);
-                        }
-                        (FileKind::Dump(name), None) => {
-                            node.dumps.remove(&name);
+                Output::WriteFiles { ticket, files } => {
+                    for FileWrite { file, content } in files {
+                        match (file, content) {
+                            (FileKind::Drift, content) => node.drift_file = content,
+                            (FileKind::Dump(name), Some(content)) => {
+                                node.dumps.insert(name, content);
+                            }
+                            (FileKind::Dump(name), None) => {
+                                node.dumps.remove(&name);
+                            }
                         }
                     }
                     self.complete(ticket);
@@ -489,14 +487,17 @@ impl Daemon {
                 Output::Ready => self.feedback.push_back(Feedback::Ready),
                 Output::SourcesStarted => self.feedback.push_back(Feedback::SourcesStarted),
                 // Key files and source directories never change here.
-                Output::ReloadSources { ticket } | Output::Rekey { ticket } => {
+                // ... and there are no logs to reopen.
+                Output::ReloadSources { ticket }
+                | Output::Rekey { ticket }
+                | Output::CycleLogs { ticket } => {
                     self.complete(Some(ticket));
                 }
                 Output::ReadDevice { id } => self.feedback.push_back(Feedback::Device(id)),
                 Output::ReadLeapList => self.feedback.push_back(Feedback::LeapList),
                 Output::ReadTemperature => self.feedback.push_back(Feedback::Temperature),
-                // There is nothing to reopen, and nobody to write to.
-                Output::CycleLogs | Output::Mail { .. } => {}
+                // There is nobody to write to.
+                Output::Mail { .. } => {}
                 Output::Quit(exit) => {
                     self.exit.get_or_insert(exit);
                 }

@@ -10,6 +10,9 @@ use std::path::Path;
 /// Flag for opening that refuses a symbolic link as the last component.
 pub const OPEN_NOFOLLOW: i32 = libc::O_NOFOLLOW;
 
+/// Flag for opening that does not wait for the other end of a pipe.
+pub const OPEN_NONBLOCK: i32 = libc::O_NONBLOCK;
+
 /// Type, permissions and owner of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {

@@ -1,6 +1,7 @@
 //! What the engine is told once: options and the content of files.
 
 use crate::args::{Mode, Options};
+use crate::files::read_regular;
 use crate::runtime::Runtime;
 use std::io;
 use std::path::Path;
@@ -10,11 +11,14 @@ use timewright_core::engine::{Boot, Purpose};
 use timewright_sys::net::Family;
 use timewright_time::Seconds;
 
+/// More than any drift or points file.
+const SIZE_MAX: u64 = 1 << 20;
+
 /// What the engine is told besides the configuration. Files that cannot be read are left out;
 /// whether that is worth a message is for the engine to say.
 pub(crate) fn engine_values(runtime: &Runtime, options: &Options, config: &Config) -> Boot {
     // Bytes that are no text are for the engine to complain about, like any other nonsense.
-    let text = |path: &Path| match std::fs::read(path) {
+    let text = |path: &Path| match read_regular(path, SIZE_MAX) {
         Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
         // It can be opened; that there is nothing to read in it is nonsense as well.
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => Some(String::new()),
@@ -64,7 +68,7 @@ pub(crate) fn check_points(config: &Config) -> Result<(), String> {
         return Ok(());
     };
     let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = read_regular(path, SIZE_MAX).map_err(|error| {
         let reason = timewright_sys::error_text(&error);
         format!("Could not open {shown} : {reason}")
     })?;

@@ -110,10 +110,7 @@ fn start(options: &Options, logger: &mut Logger) -> Result<Started, Fatal> {
 
 fn open_log(options: &Options, logger: &mut Logger) -> Result<(), Fatal> {
     if let Some(path) = &options.log_file {
-        logger.use_file(path).map_err(|error| {
-            let reason = timewright_sys::error_text(&error);
-            format!("Could not open {path} : {reason}")
-        })?;
+        logger.use_file(path).map_err(|error| error.to_string())?;
     } else if !options.log_to_stderr {
         logger.use_syslog();
     }

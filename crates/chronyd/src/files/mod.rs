@@ -1,14 +1,21 @@
 //! State files, log files and the pid file (`daemon-and-files.md` 3, 10 to 12).
 
+mod append;
 pub(crate) mod directories;
 pub(crate) mod dumps;
+mod faults;
 pub(crate) mod pid;
+mod read;
 pub(crate) mod records;
 mod replace;
+mod state;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub(crate) use replace::replace;
+pub(crate) use append::LineFile;
+pub(crate) use read::read_regular;
+pub(crate) use replace::Change;
+pub(crate) use state::{Done, Job, StateFiles};
 
 use timewright_sys::error_text;
 
@@ -23,6 +30,21 @@ pub(crate) enum FileError {
     Replace(String, String, std::io::Error),
     /// Removing.
     Remove(String, std::io::Error),
+    /// Not even tried: the disk has not answered to what was written before.
+    Busy(String),
+}
+
+impl FileError {
+    /// The error number, if a system call gave one.
+    fn number(&self) -> Option<i32> {
+        match self {
+            Self::Open(_, error)
+            | Self::Write(_, error)
+            | Self::Replace(_, _, error)
+            | Self::Remove(_, error) => error.raw_os_error(),
+            Self::Busy(_) => None,
+        }
+    }
 }
 
 impl std::fmt::Display for FileError {
@@ -40,6 +62,7 @@ impl std::fmt::Display for FileError {
             Self::Remove(path, error) => {
                 write!(f, "Could not remove {path} : {}", error_text(error))
             }
+            Self::Busy(path) => write!(f, "Could not write {path} : earlier writes have not ended"),
         }
     }
 }

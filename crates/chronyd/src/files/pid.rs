@@ -1,24 +1,25 @@
 //! The pid file (`daemon-and-files.md` 3).
 
 use super::FileError;
-use super::replace::create;
+use super::read_regular;
+use super::replace::replace;
 use crate::args::scan_int;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
+
+/// More than any number.
+const SIZE_MAX: u64 = 64;
 
 /// The running process that the file names, if there is one: another daemon, by all appearances.
 pub(crate) fn running(path: &Path) -> Option<i32> {
-    let content = fs::read(path).ok()?;
+    let content = read_regular(path, SIZE_MAX).ok()?;
     let pid = scan_int(&content)?;
     timewright_sys::process::exists(pid).then_some(pid)
 }
 
 /// Writes our process number to a new file.
 pub(crate) fn write(path: &Path) -> Result<(), FileError> {
-    let mut file = create(path, 0o644)?;
-    writeln!(file, "{}", std::process::id())
-        .map_err(|error| FileError::Write(path.display().to_string(), error))
+    replace(path, format!("{}\n", std::process::id()).as_bytes())
 }
 
 /// Removes the file at exit.

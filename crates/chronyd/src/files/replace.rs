@@ -1,4 +1,4 @@
-//! Replacing a file by new content, whole or not at all (`daemon-and-files.md` 10).
+//! Replacing files by new content, whole or not at all (`daemon-and-files.md` 10).
 
 use super::FileError;
 use std::fs::{self, File, OpenOptions};
@@ -7,30 +7,85 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use timewright_sys::files::OPEN_NOFOLLOW;
 
-/// Puts `content` in place of `path`: writes `path.tmp`, which must not exist (a leftover is
-/// unlinked first, links are not followed), and renames it. Until the new file is complete and on
-/// disk the old one stays; on any error it is still there and the temporary is gone.
-pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
+/// Added to the name of a file while its new content is being written.
+pub(super) const SUFFIX: &str = ".tmp";
+
+/// Permissions of state files, subject to the umask.
+const MODE: u32 = 0o644;
+
+/// A file's new content; `None` removes it.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) path: PathBuf,
+    pub(crate) content: Option<String>,
+}
+
+/// Makes the changes and makes them last; what came of each, and of their directories. One that
+/// fails does not keep the others from being tried.
+pub(super) fn carry_out(changes: &[Change]) -> Vec<(PathBuf, Result<(), FileError>)> {
+    let mut results = Vec::with_capacity(changes.len() + 1);
+    for group in changes.chunk_by(|a, b| a.path.parent() == b.path.parent()) {
+        let Some(first) = group.first() else {
+            continue;
+        };
+        match Parent::open(&first.path) {
+            Err(error) => results.push((first.path.clone(), Err(error))),
+            Ok(parent) => {
+                let each = |change: &Change| (change.path.clone(), apply(change));
+                results.extend(group.iter().map(each));
+                results.push((parent.path.clone(), parent.sync()));
+            }
+        }
+    }
+    results
+}
+
+/// Puts `content` in place of `path`, at once and to last.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let parent = Parent::open(path)?;
+    put(path, content)?;
+    parent.sync()
+}
+
+fn apply(change: &Change) -> Result<(), FileError> {
+    match &change.content {
+        Some(content) => put(&change.path, content.as_bytes()),
+        None => remove(&change.path),
+    }
+}
+
+/// Writes `path.tmp`, which must not exist (a leftover is unlinked first, links are not followed),
+/// and renames it. Until the new file is complete and on disk the old one stays; on any error it
+/// is still there and the temporary is gone.
+fn put(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let temporary = with_suffix(path);
     let shown = |path: &Path| path.display().to_string();
-    let mut file = create(&temporary, mode)?;
+    let mut file = create(&temporary)?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
+    drop(file);
     if let Err(error) = written {
-        drop(file);
         let _ = fs::remove_file(&temporary);
         return Err(FileError::Write(shown(&temporary), error));
     }
-    drop(file);
     if let Err(error) = fs::rename(&temporary, path) {
         let _ = fs::remove_file(&temporary);
         return Err(FileError::Replace(shown(path), shown(&temporary), error));
     }
-    sync_directory(path);
     Ok(())
 }
 
+fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        // Removing what is not there is what was wanted.
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(FileError::Remove(path.display().to_string(), error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Creates a file that did not exist, after unlinking what had its name.
-pub(super) fn create(path: &Path, mode: u32) -> Result<File, FileError> {
+fn create(path: &Path) -> Result<File, FileError> {
     let shown = || path.display().to_string();
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied || is_directory(&error) => {
@@ -42,7 +97,7 @@ pub(super) fn create(path: &Path, mode: u32) -> Result<File, FileError> {
     OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(mode)
+        .mode(MODE)
         .custom_flags(OPEN_NOFOLLOW)
         .open(path)
         .map_err(|error| FileError::Open(shown(), error))
@@ -54,24 +109,53 @@ fn is_directory(error: &io::Error) -> bool {
 
 fn with_suffix(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
+    name.push(SUFFIX);
     name.into()
 }
 
-/// Makes the rename last; the content is safe either way, so failure is no error.
-fn sync_directory(path: &Path) {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    if let Ok(directory) = File::open(parent) {
-        let _ = directory.sync_all();
+/// The directory of a file, opened before anything in it is touched: without descriptors nothing
+/// is done.
+struct Parent {
+    path: PathBuf,
+    /// `None` if it is missing, which making the file will tell, or must not be read, which does
+    /// not keep from writing in it.
+    directory: Option<File>,
+}
+
+impl Parent {
+    fn open(of: &Path) -> Result<Self, FileError> {
+        let path = match of.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let directory = match File::open(path) {
+            Ok(directory) => Some(directory),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::PermissionDenied => None,
+                _ => return Err(FileError::Open(path.display().to_string(), error)),
+            },
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            directory,
+        })
+    }
+
+    /// Makes new names last. The content is safe either way.
+    fn sync(self) -> Result<(), FileError> {
+        match self.directory.map(|directory| directory.sync_all()) {
+            // Some file systems cannot, and need not.
+            Some(Err(error)) if error.kind() != ErrorKind::InvalidInput => {
+                Err(FileError::Write(self.path.display().to_string(), error))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Scratch;
+    use super::super::testing::{Scratch, SmallDisk};
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -83,11 +167,11 @@ mod tests {
     fn replaces_and_sets_the_mode() {
         let scratch = Scratch::new();
         let path = scratch.path("drift");
-        replace(&path, b"one\n", 0o600).unwrap();
-        replace(&path, b"two\n", 0o600).unwrap();
+        replace(&path, b"one\n").unwrap();
+        replace(&path, b"two\n").unwrap();
         assert_eq!(content(&path), "two\n");
         let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(mode & 0o777 & !MODE, 0);
         assert_eq!(fs::read_dir(scratch.dir()).unwrap().count(), 1);
     }
 
@@ -97,36 +181,24 @@ mod tests {
         let (path, victim) = (scratch.path("drift"), scratch.path("victim"));
         fs::write(&victim, "precious").unwrap();
         symlink(&victim, scratch.path("drift.tmp")).unwrap();
-        replace(&path, b"new\n", 0o644).unwrap();
+        replace(&path, b"new\n").unwrap();
         assert_eq!(content(&victim), "precious");
         assert_eq!(content(&path), "new\n");
         fs::write(scratch.path("drift.tmp"), "half").unwrap();
-        replace(&path, b"newer\n", 0o644).unwrap();
+        replace(&path, b"newer\n").unwrap();
         assert_eq!(content(&path), "newer\n");
     }
 
     #[test]
     fn a_full_disk_keeps_the_old_content() {
-        // A tiny file system of our own; only root can make one.
-        let scratch = Scratch::new();
-        let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=16k", "tmpfs"])
-            .arg(scratch.dir())
-            .output()
-            .is_ok_and(|output| output.status.success());
-        if !mounted {
-            eprintln!("not tested: cannot mount a file system here");
+        let Some(scratch) = SmallDisk::mounted("16k") else {
             return;
-        }
+        };
         let path = scratch.path("drift");
-        replace(&path, b"old\n", 0o644).unwrap();
-        let result = replace(&path, &[b'x'; 64 * 1024], 0o644);
+        replace(&path, b"old\n").unwrap();
+        let result = replace(&path, &[b'x'; 64 * 1024]);
         let kept = content(&path);
         let files = fs::read_dir(scratch.dir()).unwrap().count();
-        std::process::Command::new("umount")
-            .arg(scratch.dir())
-            .output()
-            .unwrap();
         let Err(FileError::Write(name, error)) = result else {
             panic!("{result:?}");
         };
@@ -139,7 +211,7 @@ mod tests {
     fn refusals_keep_the_old_content_and_are_worded_as_the_log_wants() {
         let scratch = Scratch::new();
         // Opening fails, for root as for anybody.
-        let error = replace(Path::new("/nonexistent/x"), b"new", 0o644).unwrap_err();
+        let error = replace(Path::new("/nonexistent/x"), b"new").unwrap_err();
         assert_eq!(
             error.to_string(),
             "Could not open /nonexistent/x.tmp : No such file or directory"
@@ -148,7 +220,7 @@ mod tests {
         let path = scratch.path("dir");
         fs::create_dir(&path).unwrap();
         fs::write(path.join("keep"), "old").unwrap();
-        let error = replace(&path, b"new", 0o644).unwrap_err();
+        let error = replace(&path, b"new").unwrap_err();
         assert!(
             error.to_string().starts_with("Could not replace "),
             "{error}"
@@ -157,7 +229,7 @@ mod tests {
         assert!(!scratch.path("dir.tmp").exists());
         // Unlinking fails: a directory has the temporary name.
         fs::create_dir(scratch.path("y.tmp")).unwrap();
-        let error = replace(&scratch.path("y"), b"new", 0o644).unwrap_err();
+        let error = replace(&scratch.path("y"), b"new").unwrap_err();
         assert!(error.to_string().ends_with(" : Is a directory"), "{error}");
     }
 }

@@ -31,6 +31,12 @@ impl Engine {
         }
     }
 
+    pub(super) fn cycle_logs(&mut self, cx: &mut Context<'_>) -> Answer {
+        let ticket = self.tickets.issue();
+        cx.out.push(Output::CycleLogs { ticket });
+        Answer::Later(ticket)
+    }
+
     pub(super) fn rekey(&mut self, cx: &mut Context<'_>) -> Answer {
         let ticket = self.tickets.issue();
         cx.out.push(Output::Rekey { ticket });

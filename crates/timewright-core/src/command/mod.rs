@@ -165,10 +165,7 @@ impl Engine {
             R::ResetSources => self.reset_sources(cx).into(),
             R::Dump => self.dump(cx),
             R::Rekey => self.rekey(cx),
-            R::CycleLogs => {
-                cx.out.push(Output::CycleLogs);
-                Status::Success.into()
-            }
+            R::CycleLogs => self.cycle_logs(cx),
             R::Shutdown => self.end(cx).into(),
             R::ModifyMaxUpdateSkew(ppm) => self.set_max_update_skew(ppm, cx).into(),
             R::ModifyMakeStep(rule) => self.set_make_step(rule, cx).into(),

@@ -42,7 +42,7 @@ use crate::discipline::{Cx, Effects, LocalClock};
 use crate::event::Event;
 use crate::ids::{SocketKey, SourceId, Ticket, Tickets};
 use crate::output::{
-    ControlOrigin, Datagram, Exit, FileKind, LogFile, Output, OutputQueue, TxStamp,
+    ControlOrigin, Datagram, Exit, FileKind, FileWrite, LogFile, Output, OutputQueue, TxStamp,
 };
 use crate::refclock::Refclocks;
 use crate::reference::Reference;
@@ -449,26 +449,26 @@ impl Engine {
     }
 
     /// Writes the samples of all sources to `dumpdir`, if there is one. With a ticket the outcome
-    /// of the last write is owed; false if nothing is written.
+    /// is owed; false if nothing is written.
     pub(crate) fn dump_sources(&mut self, ticket: Option<Ticket>, cx: &mut Context<'_>) -> bool {
         if self.config.client.dump_dir.is_none() {
             return false;
         }
-        let mut files: Vec<(String, Option<String>)> = Vec::new();
-        for id in self.selector.ids() {
-            if let Some(name) = self.dump_file_name(id) {
-                files.push((name, self.selector.dump(id)));
-            }
-        }
-        let last = files.len().checked_sub(1);
-        for (i, (name, content)) in files.into_iter().enumerate() {
-            cx.out.push(Output::WriteFile {
-                ticket: ticket.filter(|_| Some(i) == last),
+        let named = |id| Some((id, self.dump_file_name(id)?));
+        let files: Vec<FileWrite> = self
+            .selector
+            .ids()
+            .filter_map(named)
+            .map(|(id, name)| FileWrite {
                 file: FileKind::Dump(name),
-                content,
-            });
+                content: self.selector.dump(id),
+            })
+            .collect();
+        let any = !files.is_empty();
+        if any {
+            cx.out.push(Output::WriteFiles { ticket, files });
         }
-        last.is_some()
+        any
     }
 
     /// The name of a source's dump file; NTP sources without address have none.

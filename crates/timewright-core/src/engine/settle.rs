@@ -4,7 +4,7 @@ use super::inspect::Shift;
 use super::{Context, Engine};
 use crate::discipline::{ChangeKind, ClockChange, Effect, Effects};
 use crate::ids::SourceId;
-use crate::output::{FileKind, LogFile, Output};
+use crate::output::{FileKind, FileWrite, LogFile, Output};
 use crate::reference::{Mode, ReferenceUpdate};
 use crate::select::{SelectAction, SourceKind, SourceName, SourceSetup};
 use crate::source::{OurReference, SourceAddress, StatsAction};
@@ -197,10 +197,12 @@ impl Engine {
                     });
                 }
             }
-            Effect::WriteDriftFile(content) => cx.out.push(Output::WriteFile {
+            Effect::WriteDriftFile(content) => cx.out.push(Output::WriteFiles {
                 ticket: None,
-                file: FileKind::Drift,
-                content: Some(content),
+                files: vec![FileWrite {
+                    file: FileKind::Drift,
+                    content: Some(content),
+                }],
             }),
             Effect::Mail(notice) => cx.out.push(Output::Mail { notice }),
             Effect::EndMode { mode, ok } => self.end_mode(mode, ok, cx),
