@@ -70,6 +70,8 @@ pub(crate) struct Options {
     pub(crate) lock_memory: bool,
     /// Whether the clock is left alone (`-x`, `-Q`).
     pub(crate) no_clock_control: bool,
+    /// `-N`: descriptor to write to when ready.
+    pub(crate) notify_fd: Option<i32>,
     /// Positional arguments: configuration lines that replace the file.
     pub(crate) directives: Vec<Vec<u8>>,
 }
@@ -95,13 +97,14 @@ impl Default for Options {
             priority: 0,
             lock_memory: false,
             no_clock_control: false,
+            notify_fd: None,
             directives: Vec::new(),
         }
     }
 }
 
 /// Options with an argument, as in the option string of `getopt`.
-const WITH_ARGUMENT: &[u8] = b"fFlLPtu";
+const WITH_ARGUMENT: &[u8] = b"fFlLNPtu";
 /// Options without.
 const PLAIN: &[u8] = b"46dhmnpqQrRsUvx";
 
@@ -231,6 +234,7 @@ impl Reader<'_> {
             b'l' => options.log_file = Some(text),
             b'u' => options.user = Some(text),
             b'F' => options.filter_level = integer()?,
+            b'N' => options.notify_fd = Some(integer()?),
             b'P' => options.priority = integer()?,
             b't' => options.timeout_s = integer()?,
             b'L' => {
@@ -307,6 +311,7 @@ const OPTIONS: &str = "  -4\t\tUse IPv4 addresses only
   -P PRIORITY\tSet process priority (0)
   -m\t\tLock memory
   -x\t\tDon't control clock
+  -N FD\t\tNotify supervisor
   -v, --version\tPrint version and exit
   -h, --help\tPrint usage and exit";
 

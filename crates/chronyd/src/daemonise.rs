@@ -15,11 +15,11 @@ pub(crate) enum Side {
 }
 
 /// Splits into the daemon and the process that waits for it. `inherited` is the number of
-/// descriptors from 3 on that belong to the daemon.
+/// descriptors from 3 on that belong to the daemon; `notify` is one more.
 ///
 /// # Errors
 /// The fatal message.
-pub(crate) fn detach(inherited: u32) -> Result<Side, String> {
+pub(crate) fn detach(inherited: u32, notify: Option<i32>) -> Result<Side, String> {
     let failed = |what: &str| {
         let what = what.to_owned();
         move |error: io::Error| format!("{what} : {}", error_text(&error))
@@ -43,6 +43,7 @@ pub(crate) fn detach(inherited: u32) -> Result<Side, String> {
     }
     let mut keep = vec![writer.as_raw_fd()];
     keep.extend(3..3i32.saturating_add_unsigned(inherited));
+    keep.extend(notify);
     if let Err(error) = detach_descriptors(&keep) {
         return Ok(tell(writer, &failed("Could not open /dev/null")(error)));
     }

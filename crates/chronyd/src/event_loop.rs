@@ -6,8 +6,8 @@ use crate::files::{dumps, pid};
 use crate::logger::Logger;
 use crate::net::command::origin;
 use crate::net::{Replies, choose_receive, choose_transmit, is_link_local};
-use crate::notify::{READY, STOPPING, notify};
 use crate::runtime::{Feedback, Runtime, now};
+use crate::trace;
 use crate::wake_up::{Reading, WakeUpClocks, monotonic};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -109,6 +109,9 @@ impl Daemon {
         daemon.runtime.perform_all(logger);
         match daemon.runtime.fatal.take() {
             Some(text) => Err(text),
+            None if daemon.runtime.sockets.lacks_permanent() => {
+                Err("Could not open NTP sockets".to_owned())
+            }
             None => points.map(|()| daemon),
         }
     }
@@ -121,6 +124,8 @@ impl Daemon {
         {
             let shown = path.display();
             logger.error(format_args!("Could not open command socket on {shown}"));
+        } else if let Some(socket) = self.runtime.command.unix() {
+            trace::opened_command(logger, socket, false);
         }
     }
 
@@ -293,7 +298,7 @@ impl Daemon {
                 engine.apply_sources(now, sources, &mut runtime.context());
             }
             Feedback::Ready => {
-                if let Err(text) = notify(runtime.notify_socket.as_deref(), READY) {
+                if let Err(text) = runtime.manager.ready() {
                     runtime.fatal = Some(text.to_owned());
                     return;
                 }
@@ -331,6 +336,7 @@ impl Daemon {
             Err(LookupError::Temporary) => LookupAnswer::TemporaryFailure,
             Err(LookupError::Permanent) => LookupAnswer::PermanentFailure,
         };
+        trace::answered(logger, &answer);
         let cx = &mut self.runtime.context();
         self.engine.handle_resolved(now, ticket, answer, cx);
         self.settle(now, logger);
@@ -350,6 +356,7 @@ impl Daemon {
         {
             for message in batch.messages() {
                 if let Some(origin) = origin(&message) {
+                    trace::request(logger, &origin, message.bytes);
                     let cx = &mut self.runtime.context();
                     self.engine.handle_control(now, origin, message.bytes, cx);
                     self.settle(now, logger);
@@ -398,6 +405,7 @@ impl Daemon {
                 bytes: frame.payload,
                 stamp,
             };
+            trace::left(logger, sent.remote, sent.bytes.len(), &sent.stamp);
             let cx = &mut self.runtime.context();
             self.engine.handle_tx_stamp(now, &sent, cx);
             self.settle(now, logger);
@@ -449,6 +457,15 @@ impl Daemon {
                 bytes: message.bytes,
                 stamp: choose_receive(&message.stamps, now.raw),
             };
+            if let Some(entry) = self.runtime.sockets.get(key) {
+                trace::received(
+                    logger,
+                    &entry.socket,
+                    remote,
+                    message.bytes.len(),
+                    &datagram.stamp,
+                );
+            }
             if is_server && self.serve(&datagram, now, logger) {
                 continue;
             }
@@ -484,10 +501,11 @@ impl Daemon {
         let now = now();
         let cx = &mut self.runtime.context();
         self.engine.shutdown(now, cx);
-        // The first output is the farewell in the log; the manager hears of it next.
+        // The first output is the farewell in the log; then the manager hears of it, before files
+        // are written to disks that may be slow.
+        self.runtime.perform_first(logger);
+        self.runtime.manager.stopping();
         self.runtime.perform_all(logger);
-        // Nobody can act on a failure any more.
-        let _ = notify(self.runtime.notify_socket.as_deref(), STOPPING);
         self.runtime.finish_writes(logger);
         self.runtime.command.close_unix();
         if let Some(path) = &self.runtime.paths.pid_file

@@ -106,7 +106,9 @@ impl Logger {
     }
 
     pub(crate) fn debug(&mut self, text: impl std::fmt::Display) {
-        self.log(&Event::debug(text));
+        if self.wants(Severity::Debug) {
+            self.log(&Event::debug(text));
+        }
     }
 
     /// The daemon is ready: lets the foreground process end with success.

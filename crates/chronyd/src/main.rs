@@ -21,6 +21,7 @@ mod notify;
 mod os_files;
 mod resolver;
 mod runtime;
+mod trace;
 mod version;
 mod wake_up;
 mod worker;

@@ -9,10 +9,11 @@ use crate::logger::Logger;
 use crate::mail::Mailer;
 use crate::net::SocketTable;
 use crate::net::command::CommandSockets;
+use crate::notify::Manager;
 use crate::resolver::{Resolver, resolver};
+use crate::trace;
 use crate::wake_up::monotonic;
 use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use timewright_config::SourceSpec;
@@ -80,7 +81,7 @@ pub(crate) struct Runtime {
     records: Records,
     mailer: Mailer,
     pub(crate) paths: Paths,
-    pub(crate) notify_socket: Option<OsString>,
+    pub(crate) manager: Manager,
     family: Option<Family>,
     pub(crate) feedback: VecDeque<Feedback>,
     /// Set once the daemon is to end.
@@ -104,6 +105,7 @@ impl Runtime {
         command: CommandSockets,
         records: Records,
         paths: Paths,
+        manager: Manager,
         options: &Options,
     ) -> Self {
         Self {
@@ -117,7 +119,7 @@ impl Runtime {
             records,
             mailer: Mailer::new(),
             paths,
-            notify_socket: std::env::var_os("NOTIFY_SOCKET"),
+            manager,
             family: options.family,
             feedback: VecDeque::new(),
             exit: None,
@@ -149,10 +151,22 @@ impl Runtime {
         }
     }
 
+    /// Carries out the first of the queued outputs.
+    pub(crate) fn perform_first(&mut self, logger: &mut Logger) {
+        if let Some(output) = self.out.pop() {
+            self.perform(output, logger);
+        }
+    }
+
     fn perform(&mut self, output: Output, logger: &mut Logger) {
         match output {
             Output::OpenSocket { key, role } => self.open_socket(key, role, logger),
-            Output::CloseSocket { key } => self.sockets.close(key),
+            Output::CloseSocket { key } => {
+                if let Some(closed) = self.sockets.get(key) {
+                    trace::closing(logger, &closed.socket);
+                }
+                self.sockets.close(key);
+            }
             Output::Send {
                 key,
                 to,
@@ -167,13 +181,18 @@ impl Runtime {
                 if let Err(error) = self.sockets.send(key, out, stamp) {
                     logger.debug(format_args!("Sending to {to} failed: {error}"));
                     self.feedback.push_back(Feedback::SendError(key));
+                } else if let Some(entry) = self.sockets.get(key) {
+                    trace::sent(logger, &entry.socket, to, packet.len());
                 }
             }
             Output::Resolve {
                 ticket,
                 name,
                 families: _,
-            } => self.resolve(ticket, name),
+            } => {
+                trace::asking(logger, &name);
+                self.resolve(ticket, name);
+            }
             Output::ProbeRoutes { ticket, addresses } => {
                 let routes = self.probe(&addresses);
                 let outcome = Outcome::Routes(routes);
@@ -261,6 +280,8 @@ impl Runtime {
                 }
             }
             self.feedback.push_back(Feedback::OpenError(key));
+        } else if let Some(entry) = self.sockets.get(key) {
+            trace::opened(logger, &entry.socket, entry.inherited, role);
         }
         if self.sockets.inherited.take_v6_only_warning() {
             logger.warning("Reusable IPv6 socket missing IPV6_V6ONLY option");

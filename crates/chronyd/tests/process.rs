@@ -133,7 +133,7 @@ fn version_and_help_go_to_standard_output() {
     assert!(text(&output.stdout).starts_with("chronyd (timewright "));
     let output = run(&["-h"]);
     assert!(output.status.success());
-    assert_eq!(text(&output.stdout).lines().count(), 25);
+    assert_eq!(text(&output.stdout).lines().count(), 26);
     let output = run(&["-t"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).ends_with(": option requires an argument -- 't'\n"));

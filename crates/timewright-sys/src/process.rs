@@ -2,8 +2,10 @@
 
 use crate::cvt::check;
 use std::ffi::CStr;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Which of the two processes after a fork this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +110,31 @@ pub fn detach_descriptors(keep: &[RawFd]) -> io::Result<()> {
         unsafe { libc::close(null) };
     }
     Ok(())
+}
+
+/// A descriptor that whoever started this process passed for it to write to, known by its number.
+///
+/// To be called before this process opens anything, which could get the number; only the first
+/// call returns one. Standard input, output and error stay open beside it. The number need not be
+/// that of an open descriptor.
+#[must_use]
+pub fn take_passed(fd: RawFd) -> Option<File> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    // SAFETY: F_GETFD takes numbers only and does not change anything.
+    let is_open = unsafe { libc::fcntl(fd, libc::F_GETFD) } != -1;
+    if !is_open || TAKEN.swap(true, Ordering::Relaxed) {
+        return None;
+    }
+    if fd <= libc::STDERR_FILENO {
+        // SAFETY: it is open, and the standard library never closes these three.
+        let standard = unsafe { BorrowedFd::borrow_raw(fd) };
+        return standard.try_clone_to_owned().map(File::from).ok();
+    }
+    // SAFETY: it is open and came from outside, so nothing in this process owns it; the guard
+    // above lets this happen once.
+    let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    set_close_on_exec(std::os::fd::AsFd::as_fd(&file), true).ok()?;
+    Some(file)
 }
 
 /// Lets a descriptor survive `exec`, or not.

@@ -17,6 +17,7 @@ use crate::files::records::Records;
 use crate::logger::Logger;
 use crate::net::command::{CommandConfig, CommandSockets};
 use crate::net::{Inherited, NetConfig, PerFamily, SocketTable, announced};
+use crate::notify::{Manager, Supervisor};
 use crate::runtime::Runtime;
 use crate::version;
 use std::process::ExitCode;
@@ -54,8 +55,10 @@ fn start(options: &Options, logger: &mut Logger) -> Result<Started, Fatal> {
         return Err("Not superuser".to_owned());
     }
     let passed = announced(std::env::var("LISTEN_FDS").ok().as_deref());
+    // Before anything is opened that could get the descriptor's number.
+    let supervisor = Supervisor::from_options(options);
     if !options.foreground {
-        match daemonise::detach(passed)? {
+        match daemonise::detach(passed, options.notify_fd)? {
             Side::Daemon(parent) => logger.set_parent(parent),
             Side::Ends(status) => return Ok(Started::Finished(ExitCode::from(status))),
         }
@@ -98,8 +101,9 @@ fn start(options: &Options, logger: &mut Logger) -> Result<Started, Fatal> {
     config.check_client_log().map_err(fault)?;
 
     let sockets = SocketTable::new(net_config(options, &config), inherited);
+    let manager = Manager::from_environment(supervisor);
     let records = Records::new(config.logs.dir.clone(), u64::from(config.logs.banner));
-    let runtime = Runtime::new(clock, sockets, command, records, paths, options);
+    let runtime = Runtime::new(clock, sockets, command, records, paths, manager, options);
     let mut daemon = Daemon::new(runtime, options, config, logger)?;
 
     let termination =
@@ -148,7 +152,7 @@ fn open_command_sockets(
         device: config.command.bind_device.clone(),
         family: options.family,
     };
-    for address in sockets.open_udp(&wanted, inherited) {
+    for address in sockets.open_udp(&wanted, inherited, logger) {
         logger.error(format_args!("Could not open command socket on {address}"));
     }
     sockets

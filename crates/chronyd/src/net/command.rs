@@ -2,6 +2,8 @@
 //! (`control-protocol.md` 1).
 
 use super::{Inherited, PerFamily, bind, family_of};
+use crate::logger::Logger;
+use crate::trace;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,6 +35,7 @@ impl CommandSockets {
         &mut self,
         config: &CommandConfig,
         inherited: &mut Inherited,
+        logger: &mut Logger,
     ) -> Vec<SocketAddr> {
         let mut failed = Vec::new();
         for family in [Family::V4, Family::V6] {
@@ -40,13 +43,16 @@ impl CommandSockets {
                 continue;
             }
             let address = SocketAddr::new(config.bind.or_any(family), config.port);
-            let socket = match inherited.take_datagram(address) {
+            let taken = inherited.take_datagram(address);
+            let is_inherited = taken.is_some();
+            let socket = match taken {
                 Some(socket) => Ok(socket),
                 None => open(family, address, config.device.as_deref()),
             };
             match socket {
                 Ok(socket) => {
                     let _ = socket.set_packet_info(family);
+                    trace::opened_command(logger, &socket, is_inherited);
                     self.udp.push((family, socket));
                 }
                 Err(_) => failed.push(address),
@@ -72,6 +78,11 @@ impl CommandSockets {
             drop(socket);
             let _ = std::fs::remove_file(path);
         }
+    }
+
+    /// The Unix socket, if it is open.
+    pub(crate) fn unix(&self) -> Option<&Socket> {
+        self.unix.as_ref().map(|(socket, _)| socket)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Socket> {
@@ -186,7 +197,10 @@ mod tests {
             family: Some(Family::V4),
         };
         let mut sockets = CommandSockets::default();
-        assert_eq!(sockets.open_udp(&config, &mut Inherited::none()), []);
+        assert_eq!(
+            sockets.open_udp(&config, &mut Inherited::none(), &mut Logger::early()),
+            []
+        );
         let client = Socket::udp(Family::V4).unwrap();
         client
             .connect(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port))
@@ -209,7 +223,10 @@ mod tests {
             family: None,
         };
         let mut sockets = CommandSockets::default();
-        assert_eq!(sockets.open_udp(&config, &mut Inherited::none()), []);
+        assert_eq!(
+            sockets.open_udp(&config, &mut Inherited::none(), &mut Logger::early()),
+            []
+        );
         assert!(sockets.is_empty());
     }
 }

@@ -98,7 +98,7 @@ pub(crate) struct NtpSocket {
     pub(crate) socket: Socket,
     pub(crate) role: SocketRole,
     /// A socket passed by the service manager; kept for the next time it is wanted.
-    inherited: bool,
+    pub(crate) inherited: bool,
 }
 
 /// Why a socket was not opened.
@@ -169,6 +169,19 @@ impl SocketTable {
         };
         self.sockets.insert(key, entry);
         Ok(())
+    }
+
+    /// Whether `acquisitionport` asks for sockets that last and none of them could be opened.
+    pub(crate) fn lacks_permanent(&self) -> bool {
+        let Some(port) = self.config.acquisition_port else {
+            return false;
+        };
+        let shared = port != 0 && port == self.config.port;
+        !self.sockets.values().any(|entry| match entry.role {
+            SocketRole::SharedClient(_) => true,
+            SocketRole::Server(_) => shared,
+            SocketRole::Client(_) => false,
+        })
     }
 
     pub(crate) fn close(&mut self, key: SocketKey) {

@@ -2,6 +2,7 @@
 
 use super::SocketTable;
 use crate::logger::Logger;
+use crate::trace;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use timewright_core::ids::SocketKey;
@@ -99,7 +100,9 @@ impl Replies {
             };
             rest = rest.get(done..).unwrap_or_default();
         }
-        self.envelopes.clear();
+        for envelope in self.envelopes.drain(..) {
+            trace::sent(logger, &entry.socket, envelope.to, envelope.len);
+        }
     }
 }
 

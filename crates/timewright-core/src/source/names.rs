@@ -152,7 +152,7 @@ impl SourceTable {
     /// The `refresh` command: look all names up again.
     pub fn refresh(&mut self, env: &mut Env<'_>) {
         for id in self.ids() {
-            self.queue_replacement(id, true);
+            self.queue_refresh(id, env);
         }
         self.join_round(env);
     }
@@ -170,6 +170,8 @@ impl SourceTable {
             return;
         }
         let wait = Seconds(rng::uniform(env.rng) * MAX_REPLACEMENT_INTERVAL);
+        let text = format_args!("trying to replace {address} ({})", entry.name);
+        env.out.log(Event::debug(text));
         self.names.next_replacement = env.now.mono + wait;
         self.queue_replacement(id, false);
         self.join_round(env);
@@ -195,11 +197,20 @@ impl SourceTable {
         };
         if due(resolved_at) {
             self.names.last_refresh = Some(now);
-            self.queue_replacement(id, true);
+            self.queue_refresh(id, env);
             self.join_round(env);
         } else {
             self.names.last_refresh = Some(resolved_at);
         }
+    }
+
+    fn queue_refresh(&mut self, id: SourceId, env: &mut Env<'_>) {
+        if let Some(entry) = self.entry(id) {
+            let address = entry.association.address();
+            let text = format_args!("refreshing {address} ({})", entry.name);
+            env.out.log(Event::debug(text));
+        }
+        self.queue_replacement(id, true);
     }
 
     fn queue_replacement(&mut self, id: SourceId, refresh: bool) {
@@ -344,7 +355,7 @@ impl SourceTable {
     }
 
     /// A refresh found the address the name once had.
-    fn keeps_address(&mut self, lookup: &Lookup, found: &[IpAddr], env: &Env<'_>) -> bool {
+    fn keeps_address(&mut self, lookup: &Lookup, found: &[IpAddr], env: &mut Env<'_>) -> bool {
         let Target::Source(id, _) = lookup.target else {
             return false;
         };
@@ -354,6 +365,9 @@ impl SourceTable {
         let keeps = entry.resolved.is_some_and(|ip| found.contains(&ip));
         if keeps {
             entry.resolved_at = Some(env.now.mono);
+            let address = entry.association.address();
+            env.out
+                .log(Event::debug(format_args!("{address} still fresh")));
         }
         keeps
     }
