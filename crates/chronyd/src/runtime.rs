@@ -7,8 +7,8 @@ use crate::files::records::{RecordError, Records};
 use crate::files::{Change, Done, Job, StateFiles, read_regular};
 use crate::logger::Logger;
 use crate::mail::Mailer;
-use crate::net::SocketTable;
 use crate::net::command::CommandSockets;
+use crate::net::{LACKS_V6_ONLY, SocketTable};
 use crate::notify::Manager;
 use crate::resolver::{Resolver, resolver};
 use crate::trace;
@@ -284,7 +284,7 @@ impl Runtime {
             trace::opened(logger, &entry.socket, entry.inherited, role);
         }
         if self.sockets.inherited.take_v6_only_warning() {
-            logger.warning("Reusable IPv6 socket missing IPV6_V6ONLY option");
+            logger.warning(LACKS_V6_ONLY);
         }
     }
 

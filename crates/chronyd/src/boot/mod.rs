@@ -16,7 +16,7 @@ use crate::files::pid;
 use crate::files::records::Records;
 use crate::logger::Logger;
 use crate::net::command::{CommandConfig, CommandSockets};
-use crate::net::{Inherited, NetConfig, PerFamily, SocketTable, announced};
+use crate::net::{Inherited, LACKS_V6_ONLY, NetConfig, PerFamily, SocketTable, announced};
 use crate::notify::{Manager, Supervisor};
 use crate::runtime::Runtime;
 use crate::version;
@@ -154,6 +154,9 @@ fn open_command_sockets(
     };
     for address in sockets.open_udp(&wanted, inherited, logger) {
         logger.error(format_args!("Could not open command socket on {address}"));
+    }
+    if inherited.take_v6_only_warning() {
+        logger.warning(LACKS_V6_ONLY);
     }
     sockets
 }

@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use timewright_sys::net::{Kind, Socket};
 
+/// Said of a socket that also takes IPv4 packets of its port.
+pub(crate) const LACKS_V6_ONLY: &str = "Reusable IPv6 socket missing IPV6_V6ONLY option";
+
 /// Sockets that are used in place of new ones where type, address and port agree.
 pub(crate) struct Inherited {
     sockets: Vec<Socket>,

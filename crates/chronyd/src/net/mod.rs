@@ -8,7 +8,7 @@ mod inherited;
 mod replies;
 mod stamps;
 
-pub(crate) use inherited::{Inherited, announced};
+pub(crate) use inherited::{Inherited, LACKS_V6_ONLY, announced};
 pub(crate) use replies::Replies;
 pub(crate) use stamps::{choose_receive, choose_transmit};
 

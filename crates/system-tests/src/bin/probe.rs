@@ -6,6 +6,8 @@
 //! probe unix PATH OWN-PATH [MILLISECONDS]    the same on a Unix datagram socket
 //! probe replay PATH DAEMON-PATH              answers equal control requests with the first reply
 //! probe hold ADDRESS:PORT                    keeps a UDP port from others
+//! probe activate SOCKET SOCKET PROGRAM...    runs a program with two sockets of a service manager,
+//!                                            each udp:ADDRESS:PORT or tcp:ADDRESS:PORT
 //! probe slow ADDRESS:PORT SERVER:PORT MS     a server behind a path of so many milliseconds each way
 //! probe rogue ADDRESS:PORT                   a time server whose every reply is bad in another way
 //! ```
@@ -17,9 +19,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use system_tests::{hex, unhex};
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         ["unix", to, own, rest @ ..] => unix(to, own, rest),
         ["replay", own, daemon] => replay(own, daemon),
         ["hold", address] => hold(address),
+        ["activate", first, second, program @ ..] => Err(activate(first, second, program)),
         ["slow", address, server, milliseconds] => slow(address, server, milliseconds),
         ["rogue", address] => rogue(address),
         _ => Err(io::Error::other("usage: probe udp|unix|replay ...")),
@@ -48,6 +53,31 @@ fn main() -> ExitCode {
             eprintln!("probe: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Becomes `program`, with two bound sockets as descriptors 3 and 4 (`sd_listen_fds(3)`).
+fn activate(first: &str, second: &str, program: &[&str]) -> io::Error {
+    let sockets = bound(first).and_then(|first| Ok((first, bound(second)?)));
+    let (first, second) = match sockets {
+        Ok(sockets) => sockets,
+        Err(error) => return error,
+    };
+    // Safe code can place descriptors at 0 and 1; a shell moves them.
+    Command::new("sh")
+        .args(["-c", "exec \"$@\" 3<&0 4<&1 </dev/null >/dev/null", "sh"])
+        .args(program)
+        .env("LISTEN_FDS", "2")
+        .stdin(first)
+        .stdout(second)
+        .exec()
+}
+
+fn bound(socket: &str) -> io::Result<OwnedFd> {
+    match socket.split_once(':') {
+        Some(("udp", address)) => UdpSocket::bind(address).map(OwnedFd::from),
+        Some(("tcp", address)) => TcpListener::bind(address).map(OwnedFd::from),
+        _ => Err(io::Error::other("a socket is udp:ADDRESS:PORT or tcp:...")),
     }
 }
 
