@@ -134,8 +134,17 @@ const RULES: &[Rule] = &[
         never: &["timewright-core"],
     },
     Rule {
+        name: "timewright-manual",
+        workspace: &[
+            "timewright-config",
+            "timewright-control",
+            "timewright-defaults",
+        ],
+        never: NO_SYSTEM,
+    },
+    Rule {
         name: "xtask",
-        workspace: &[],
+        workspace: &["timewright-manual"],
         never: &["timewright-sys"],
     },
 ];
