@@ -12,6 +12,7 @@ mod demo;
 mod foreground;
 mod fuzz;
 mod licences;
+mod man;
 mod peers;
 mod planted;
 mod quality;
@@ -36,6 +37,7 @@ Usage: cargo xtask COMMAND [ARGUMENTS]
   system [FILTER]   process tests in network namespaces (root), those whose name has FILTER
   sim FILE          what accuracy a chrony.conf gives on a network; see docs/simulator.md
                     (`--seed N`, `--seeds K`, `--svg OUT`, `--csv OUT`, `--help`)
+  man               write the manual pages into target/man (`--check`: and lint them)
   quality           write docs/quality.md and its plots anew (`--quick`: only see that it works)
   adversary         random simulations that try to break what must hold (`--runs N --from SEED`);
                     `--seed N` repeats one and prints what was drawn
@@ -66,6 +68,7 @@ fn run() -> Result<()> {
         ["test", steps @ ..] => suite::run(steps),
         ["system", rest @ ..] => system::run(rest),
         ["quality", rest @ ..] => quality::run(rest),
+        ["man", rest @ ..] => man::run(rest),
         ["sim", rest @ ..] => sim::run(rest),
         ["adversary", rest @ ..] => adversary::run(rest),
         ["planted", rest @ ..] => planted::run(rest),

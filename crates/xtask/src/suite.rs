@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::shell::{self, cargo};
-use crate::{adversary, arrows, fuzz, licences, planted, quality, system, vm};
+use crate::{adversary, arrows, fuzz, licences, man, planted, quality, system, vm};
 
 struct Step {
     name: &'static str,
@@ -40,6 +40,11 @@ const STEPS: &[Step] = &[
         name: "licences",
         about: "licences, origins and bans of dependencies",
         run: licences::check,
+    },
+    Step {
+        name: "man",
+        about: "the manual pages can be made, mandoc and groff have no complaint",
+        run: man::check,
     },
     Step {
         name: "unit",

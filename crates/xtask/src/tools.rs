@@ -46,6 +46,9 @@ pub(crate) const VM: &[Tool] = &[
     tool("dpkg", "dpkg"),
 ];
 
+/// What reads the manual pages.
+pub(crate) const MANUAL: &[Tool] = &[tool("mandoc", "mandoc"), tool("groff", "groff-base")];
+
 /// What fetching the other implementations calls.
 pub(crate) const PEERS: &[Tool] = &[tool("apt-get", "apt"), tool("dpkg", "dpkg")];
 
