@@ -724,4 +724,6 @@ pub(crate) fn completions(before: &str) -> (usize, Vec<&'static str>) {
 }
 
 #[cfg(test)]
+mod manual;
+#[cfg(test)]
 mod tests;

@@ -275,4 +275,29 @@ mod tests {
     fn usage_has_the_columns_of_the_reference() {
         assert_eq!(usage("chronyc"), include_str!("../tests/data/usage.txt"));
     }
+
+    #[test]
+    fn the_manual_page_describes_these_options() {
+        let entries = timewright_manual::switches(timewright_manual::Program::Chronyc).unwrap();
+        let mut described: Vec<String> = entries.into_iter().flat_map(|e| e.headings).collect();
+        // Two columns, of which the first has what the page has.
+        let usage = usage("chronyc");
+        let options = usage
+            .lines()
+            .filter_map(|line| line.trim().split('\t').next());
+        let mut known: Vec<&str> = options.filter(|option| option.starts_with('-')).collect();
+        described.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(described, known);
+        for letter in "46nNcemwhpuv".chars() {
+            let described = described
+                .iter()
+                .any(|d| d.starts_with(&format!("-{letter}")));
+            let accepted = parse(&words(&format!("-{letter} 1")));
+            assert!(
+                described && !matches!(accepted, Asked::Misuse(_)),
+                "-{letter}"
+            );
+        }
+    }
 }
