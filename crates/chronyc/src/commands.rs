@@ -614,9 +614,17 @@ pub(crate) struct LineResult {
     pub(crate) quit: bool,
 }
 
-/// The line with blanks at its ends removed and others made one space; nothing of a comment.
+/// The line up to a zero byte, with blanks at its ends removed and others made one space; nothing
+/// of a comment.
 fn normalise(line: &str) -> String {
-    let line = line.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    // The vertical tab is the one blank of C that Rust's ASCII does not count.
+    let is_blank = |c: char| c.is_ascii_whitespace() || c == '\x0b';
+    let line = line.split('\0').next().unwrap_or_default();
+    let words: Vec<_> = line
+        .split(is_blank)
+        .filter(|word| !word.is_empty())
+        .collect();
+    let line = words.join(" ");
     if line.starts_with(COMMENTS) {
         String::new()
     } else {

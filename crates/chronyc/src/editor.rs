@@ -11,7 +11,18 @@ use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
 use rustyline::{Context, Editor, Helper};
 
-const PROMPT: &str = "chronyc> ";
+pub(crate) const PROMPT: &str = "chronyc> ";
+
+/// Terminals that cannot move the cursor: lines are read as they come there.
+const WITHOUT_EDITING: [&str; 3] = ["dumb", "cons25", "emacs"];
+
+/// Whether lines can be edited at the terminal that the environment names.
+pub(crate) fn is_possible() -> bool {
+    let term = std::env::var("TERM").unwrap_or_default();
+    !WITHOUT_EDITING
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(&term))
+}
 
 /// Offers the words of the command table.
 struct Words;
@@ -58,7 +69,8 @@ pub(crate) fn run(session: &mut Session<'_>) -> bool {
     loop {
         let line = match editor.readline(PROMPT) {
             Ok(line) => line,
-            Err(ReadlineError::Interrupted) => return success,
+            // The editor has ended the line.
+            Err(ReadlineError::Interrupted | ReadlineError::Eof) => return success,
             Err(_) => {
                 session.output.print("\n");
                 let _ = session.output.flush();

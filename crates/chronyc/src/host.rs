@@ -5,7 +5,9 @@ use crate::date::{Calendar, LocalTime};
 use crate::transport::{Link, Server, open_udp, open_unix};
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use timewright_sys::names::{self, Families};
+use timewright_sys::poll::{Entry, poll};
 use timewright_sys::signals::Termination;
 use timewright_sys::{calendar, clock, random};
 
@@ -21,6 +23,8 @@ pub(crate) trait Host: Calendar {
     fn pause_ms(&self, ms: u32);
     /// Whether a signal asked the program to end.
     fn interrupted(&self) -> bool;
+    /// Waits for standard input; `false` when a signal asks the program to end instead.
+    fn input_comes(&self) -> bool;
     /// Random bytes.
     fn fill_random(&self, bytes: &mut [u8]) -> io::Result<()>;
     /// The addresses of a name. Use [`addresses`], which knows addresses without asking.
@@ -88,6 +92,20 @@ impl Host for Machine {
         self.termination
             .as_ref()
             .is_some_and(|signals| signals.received().is_some())
+    }
+
+    fn input_comes(&self) -> bool {
+        let input = io::stdin();
+        loop {
+            if self.interrupted() {
+                return false;
+            }
+            match poll(&mut [Entry::input(input.as_fd())], None) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What is wrong shows when it is read.
+                _ => return true,
+            }
+        }
     }
 
     fn fill_random(&self, bytes: &mut [u8]) -> io::Result<()> {

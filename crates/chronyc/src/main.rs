@@ -91,10 +91,10 @@ fn run(options: &Options) -> bool {
         dot: options.dot,
         wide: options.wide,
     };
-    if at_terminal {
+    if at_terminal && editor::is_possible() {
         editor::run(&mut session)
     } else if interactive {
-        read_lines(&mut session)
+        read_lines(&mut session, at_terminal)
     } else if options.many {
         run_many(&mut session, &options.arguments)
     } else {
@@ -171,15 +171,29 @@ fn run_many(session: &mut Session<'_>, lines: &[String]) -> bool {
     true
 }
 
-/// Lines from a file or pipe. The last one decides how the program ends.
-fn read_lines(session: &mut Session<'_>) -> bool {
+/// Lines from a file, a pipe or a terminal without editing. The last one decides how the program
+/// ends. A signal ends it at once at a terminal, otherwise with the next line.
+fn read_lines(session: &mut Session<'_>, at_terminal: bool) -> bool {
     let mut input = io::stdin().lock();
     let mut success = true;
     let mut line = Vec::new();
     loop {
         line.clear();
+        if at_terminal {
+            session.output.print(editor::PROMPT);
+            session.output.show();
+            if !session.host.input_comes() {
+                session.output.print("\n");
+                return success;
+            }
+        }
         match read_line(&mut input, &mut line) {
-            Ok(0) | Err(_) => return success,
+            Ok(0) | Err(_) => {
+                if at_terminal {
+                    session.output.print("\n");
+                }
+                return success;
+            }
             Ok(_) if session.host.interrupted() => return success,
             Ok(_) => {}
         }

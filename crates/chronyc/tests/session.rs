@@ -165,6 +165,32 @@ fn a_refused_source_leaves_the_header() {
 }
 
 #[test]
+fn a_refused_measurement_leaves_no_empty_line() {
+    use timewright_control::reply::{SourceData, SourceMode, SourceState};
+    let answer = |request: &Request| match request {
+        Request::SourceCount => ReplyData::SourceCount(1).into(),
+        Request::SourceData(_) => ReplyData::SourceData(SourceData {
+            address: "192.0.2.1".parse().unwrap(),
+            poll: 6,
+            stratum: 1,
+            state: SourceState::Selected,
+            mode: SourceMode::Client,
+            flags: 0,
+            reachability: 1,
+            since_sample: 0,
+            original_offset: 0.0,
+            adjusted_offset: 0.0,
+            error: 0.0,
+        })
+        .into(),
+        _ => Status::Unauthorised.into(),
+    };
+    with_daemon(answer, |port| {
+        check(&ask(port, &[], "ntpdata"), "501 Not authorised\n", "", 1);
+    });
+}
+
+#[test]
 fn complaints() {
     with_daemon(willing, |port| {
         // `chronyc.md` 5: what is said of arguments that cannot be read, and no request is made.

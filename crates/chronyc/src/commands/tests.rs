@@ -57,6 +57,9 @@ fn lines_are_normalised() {
         ("%", ""),
         ("", ""),
         ("x # y", "x # y"),
+        ("\x0b\x0cx\x0by\r\n", "x y"),
+        ("x\0y", "x"),
+        ("\0x", ""),
     ] {
         assert_eq!(normalise(line), want, "{line:?}");
     }

@@ -350,7 +350,11 @@ const fn is_ntp(mode: SourceMode) -> bool {
 pub(crate) fn ntp_data(session: &mut Session<'_>, arguments: &str) -> Outcome {
     if !arguments.is_empty() {
         return match session.address(arguments) {
-            Some(address) => one_ntp_data(session, address),
+            Some(address) => {
+                let data = ask!(session, Request::NtpData(address), NtpData);
+                print_ntp_data(session, &data);
+                Ok(())
+            }
             None => session.refuse("Could not get address for hostname"),
         };
     }
@@ -359,15 +363,10 @@ pub(crate) fn ntp_data(session: &mut Session<'_>, arguments: &str) -> Outcome {
         if !is_ntp(source.mode) || source.address.ip().is_none() {
             continue;
         }
+        let data = ask!(session, Request::NtpData(source.address), NtpData);
         session.print_legend("\n");
-        one_ntp_data(session, source.address)?;
+        print_ntp_data(session, &data);
     }
-    Ok(())
-}
-
-fn one_ntp_data(session: &mut Session<'_>, address: Address) -> Outcome {
-    let data = ask!(session, Request::NtpData(address), NtpData);
-    print_ntp_data(session, &data);
     Ok(())
 }
 
