@@ -229,6 +229,7 @@ impl Engine {
         let raw = cx.clock.now();
         let correction = self.local.correction(raw).0;
         let at = raw.cook(correction);
+        self.reference.look(&self.server.snapshot.reference, at);
         let served = self.server.snapshot.reference_at(at, self.mono());
         let report = self.reference.report(&served, correction, &self.local);
         ReplyData::Tracking(Tracking {

@@ -139,6 +139,29 @@ fn a_port_of_more_than_16_bits_is_cut() {
     }
 }
 
+/// Looking at the parameters activates a local reference that is enabled later (`discipline.md`
+/// 8.9), as none asked for a distance until then.
+#[test]
+fn a_local_reference_is_activated_by_tracking() {
+    for (looks, stratum) in [(false, 0), (true, 10)] {
+        let mut bench = Bench::new("");
+        if looks {
+            assert_eq!(bench.tracking().stratum, 0);
+        }
+        let local = LocalReference {
+            on: true,
+            stratum: 10,
+            distance: 1.0,
+            orphan: false,
+            activate: 0.1,
+            wait_synced: 0.0,
+            wait_unsynced: 0.0,
+        };
+        assert_eq!(bench.ask(&Request::Local(local)).status, Status::Success);
+        assert_eq!(bench.tracking().stratum, stratum);
+    }
+}
+
 /// The defaults of orphans are the client's; what it sends is taken as it is.
 #[test]
 fn a_local_reference_takes_the_times_it_is_given() {

@@ -46,6 +46,8 @@ impl Default for LocalReferenceConfig {
 #[derive(Clone, Debug, Default)]
 pub struct LocalReference {
     config: Option<LocalReferenceConfig>,
+    /// Root distance of the last configuration that activates it; zero without any.
+    activate: Seconds,
     /// The root distance was once below `activate`; never forgotten.
     activated: bool,
     ref_time: Timestamp<Cooked>,
@@ -55,6 +57,7 @@ impl LocalReference {
     pub(crate) fn new(config: Option<LocalReferenceConfig>) -> Self {
         Self {
             config: config.map(limited),
+            activate: config.map_or(Seconds::ZERO, |c| c.activate),
             activated: false,
             ref_time: Timestamp::ZERO,
         }
@@ -63,6 +66,7 @@ impl LocalReference {
     /// Command `local`.
     pub(crate) fn enable(&mut self, config: LocalReferenceConfig, out: &mut Effects) {
         self.config = Some(limited(config));
+        self.activate = config.activate;
         out.log(ReferenceEvent::LocalReference { enabled: true });
     }
 
@@ -88,8 +92,9 @@ impl LocalReference {
         rng: &mut dyn Rng,
     ) -> Option<snapshot::LocalReference> {
         let config = self.config?;
+        self.look(reference, at);
         self.renew_ref_time(at, rng);
-        let mut served = snapshot::LocalReference {
+        Some(snapshot::LocalReference {
             stratum: config.stratum,
             distance: config.distance,
             activate: config.activate,
@@ -97,10 +102,13 @@ impl LocalReference {
             wait_synced: config.wait_synced,
             wait_unsynced: config.wait_unsynced,
             ref_time: self.ref_time,
-        };
-        self.activated = reference.activates(&served, at);
-        served.activated = self.activated;
-        Some(served)
+        })
+    }
+
+    /// Somebody looks at the parameters that are served. That activates the local reference even
+    /// while it is not enabled (`discipline.md` 8.9), so without a configuration at once.
+    pub(crate) fn look(&mut self, reference: &ReferenceState, at: Timestamp<Cooked>) {
+        self.activated |= reference.activates(self.activate, at);
     }
 
     fn renew_ref_time(&mut self, at: Timestamp<Cooked>, rng: &mut dyn Rng) {
@@ -212,6 +220,29 @@ mod tests {
         assert_eq!(data(&mut local, &lost(1e6), AT).stratum, 16);
         assert_eq!(data(&mut local, &synced(0.4), AT).stratum, 3);
         assert_eq!(data(&mut local, &lost(1e6), AT).stratum, 10);
+    }
+
+    #[test]
+    fn a_look_activates_what_is_not_enabled() {
+        let later = LocalReferenceConfig {
+            activate: Seconds(0.5),
+            ..Default::default()
+        };
+        // Without a configuration nothing has to be reached, but somebody has to look.
+        for (looks, stratum) in [(false, 16), (true, 10)] {
+            let mut local = LocalReference::new(None);
+            if looks {
+                local.look(&lost(1e6), AT);
+            }
+            local.enable(later, &mut Effects::default());
+            assert_eq!(data(&mut local, &lost(1e6), AT).stratum, stratum);
+        }
+        // With one its distance stays in force while it is off.
+        let mut local = LocalReference::new(Some(later));
+        local.disable(&mut Effects::default());
+        local.look(&lost(1e6), AT);
+        local.enable(later, &mut Effects::default());
+        assert_eq!(data(&mut local, &lost(1e6), AT).stratum, 16);
     }
 
     #[test]

@@ -35,4 +35,9 @@ impl Reference {
         };
         (state, self.local.served(&state, at, rng))
     }
+
+    /// Somebody looks at the parameters that are served; `state` is what they are made of.
+    pub fn look(&mut self, state: &ReferenceState, at: Timestamp<Cooked>) {
+        self.local.look(state, at);
+    }
 }

@@ -198,15 +198,15 @@ impl ReferenceState {
     /// Whether a local reference is activated at `at`: then [`LocalReference::activated`] is to be
     /// set for good.
     #[must_use]
-    pub fn activates(&self, local: &LocalReference, at: Timestamp<Cooked>) -> bool {
-        let unconditional = local.activate == Seconds::ZERO;
+    pub fn activates(&self, activate: Seconds, at: Timestamp<Cooked>) -> bool {
+        let unconditional = activate == Seconds::ZERO;
         let reached = match self {
             Self::Synchronised { root_delay, .. } => {
-                *root_delay * 0.5 + self.root_dispersion(at) < local.activate
+                *root_delay * 0.5 + self.root_dispersion(at) < activate
             }
             Self::Unsynchronised { .. } => false,
         };
-        local.activated || unconditional || reached
+        unconditional || reached
     }
 
     /// Whether a local reference is activated and was waited for.
@@ -215,7 +215,7 @@ impl ReferenceState {
             Self::Synchronised { ref_time, .. } => at - ref_time >= local.wait_synced,
             Self::Unsynchronised { since } => mono - since >= local.wait_unsynced,
         };
-        waited && self.activates(local, at)
+        waited && (local.activated || self.activates(local.activate, at))
     }
 
     /// Root dispersion at `at`; zero without synchronisation, 1 s if the reference time is unknown.

@@ -180,11 +180,11 @@ fn activation_is_by_root_distance_while_synchronised() {
         (0.012, synchronised(), true),
         (0.010, synchronised(), false),
     ] {
-        let local = LocalReference {
-            activate: Seconds(activate),
-            ..local()
-        };
-        assert_eq!(reference.activates(&local, START), want, "{activate}");
+        assert_eq!(
+            reference.activates(Seconds(activate), START),
+            want,
+            "{activate}"
+        );
     }
 }
 
