@@ -165,7 +165,7 @@ const fn split_sign(text: &[u8]) -> (i32, &[u8]) {
 /// The number at the start of `text` and how many bytes it takes.
 ///
 /// A number that is begun must make sense: `0x` and `infin` are no numbers, although `0` and
-/// `inf` are. An exponent without digits is tolerated.
+/// `inf` are. An exponent without digits is tolerated, and so is `0x.`.
 fn float_prefix(text: &[u8]) -> Option<(f64, usize)> {
     let (sign, body) = split_sign(text);
     let sign_length = text.len() - body.len();
@@ -244,7 +244,8 @@ fn hex_float(body: &[u8]) -> Option<(f64, usize)> {
     let mantissa_text = body.get(2..)?;
     let (length, digits) = digits_and_point(mantissa_text, 16);
     if digits == 0 {
-        return None;
+        // A lone point after the mark is a zero to glibc, without an exponent.
+        return mantissa_text.starts_with(b".").then_some((0.0, 3));
     }
     let (power, exponent_length) = exponent(mantissa_text.get(length..)?, b'p');
     let (mut mantissa, mut scale, mut after_point) = (0u64, 0i32, false);
@@ -374,6 +375,10 @@ mod tests {
             ("-.5e-3prefer", -0.5e-3, "prefer"),
             ("0x1p3prefer", 8.0, "prefer"),
             ("0x.8", 0.5, ""),
+            ("0x.", 0.0, ""),
+            ("-0x.", -0.0, ""),
+            ("0x.p1", 0.0, "p1"),
+            ("0x..8", 0.0, ".8"),
             ("0x1.8p-1", 0.75, ""),
             ("0xffffffffffffffffffp-72", 1.0, ""),
             ("infprefer", f64::INFINITY, "prefer"),
@@ -397,7 +402,7 @@ mod tests {
             assert!(value.is_nan() && end.is_empty(), "{text}");
         }
         assert_eq!(scan("nan(x)", Cursor::float).unwrap().1, "(x)");
-        for text in ["", "x", ".", "+-1", "0x", "0x.", "infin", "-", "e5", "na"] {
+        for text in ["", "x", ".", "+-1", "0x", "0xp1", "infin", "-", "e5", "na"] {
             assert!(scan(text, Cursor::float).is_none(), "{text}");
         }
     }
