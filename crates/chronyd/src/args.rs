@@ -437,4 +437,21 @@ mod tests {
             assert_eq!(scan_int(text.as_bytes()), want, "{text}");
         }
     }
+
+    #[test]
+    fn the_manual_page_describes_these_options() {
+        let entries = timewright_manual::switches(timewright_manual::Program::Chronyd).unwrap();
+        let mut described: Vec<(u8, bool)> = entries
+            .iter()
+            .flat_map(|entry| &entry.headings)
+            .map(|heading| (heading.as_bytes()[1], heading.bytes().any(|c| c == b' ')))
+            // `-v, --version` and `-h, --help` have no argument, but a second name.
+            .map(|(letter, blank)| (letter, blank && !b"vh".contains(&letter)))
+            .collect();
+        let mut known: Vec<(u8, bool)> = PLAIN.iter().map(|&letter| (letter, false)).collect();
+        known.extend(WITH_ARGUMENT.iter().map(|&letter| (letter, true)));
+        described.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(described, known);
+    }
 }
