@@ -24,7 +24,7 @@ mod page;
 pub mod synopsis;
 pub mod table;
 
-pub use page::{Part, Program, commands, pages, parts, switches};
+pub use page::{Part, Program, commands, drivers, pages, parts, switches};
 
 /// The date in the head of the pages: that of the last change of their content.
 pub const DATE: &str = "November 22, 2026";

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `# TITLE`, `## Title` | a section, a part of it |
 //! | `### heading` | an entry; several in a row head one entry |
-//! | `Default:`, `Range:`, `Needs:` | at the end of an entry: a field, to the end of its paragraph |
+//! | `Default:`, `Range:`, `Needs:`, `Missing:` | at the end of an entry: a field, to the end of its paragraph |
 //! | `Example:`, `Refused:` | there: indented lines that follow, or the rest of the line |
 //! | `- text` | an item of a list |
 //! | `: term` | a term; the indented lines below explain it |
@@ -47,8 +47,10 @@ pub struct Entry {
     pub default: Option<String>,
     /// Values it takes, with their unit.
     pub range: Option<String>,
-    /// A directive without which it has no effect.
+    /// A directive without which it has no effect, and behind a semicolon what happens then.
     pub needs: Option<String>,
+    /// What happens where it is used, if it is not built yet.
+    pub missing: Option<String>,
     /// Lines that show its use.
     pub examples: Vec<String>,
     /// Lines just outside of the range, for the tests.
@@ -112,7 +114,9 @@ struct Reader {
 }
 
 /// The fields that end an entry.
-const FIELDS: [&str; 5] = ["Default:", "Range:", "Needs:", "Example:", "Refused:"];
+const FIELDS: [&str; 6] = [
+    "Default:", "Range:", "Needs:", "Missing:", "Example:", "Refused:",
+];
 
 impl Reader {
     fn error(&self, problem: impl Into<String>) -> ManualError {
@@ -269,7 +273,8 @@ impl Reader {
                 }
                 "Default:" => &mut entry.default,
                 "Range:" => &mut entry.range,
-                _ => &mut entry.needs,
+                "Needs:" => &mut entry.needs,
+                _ => &mut entry.missing,
             };
             if slot.replace(join(&lines)).is_some() {
                 return Err(error("occurs twice"));
@@ -301,6 +306,7 @@ const fn has_fields(entry: &Entry) -> bool {
     entry.default.is_some()
         || entry.range.is_some()
         || entry.needs.is_some()
+        || entry.missing.is_some()
         || !entry.examples.is_empty()
         || !entry.refused.is_empty()
 }
@@ -346,7 +352,7 @@ mod tests {
     fn entries_have_headings_text_and_fields() {
         let found = entry(
             "### a b\n### a c\nText.\n\nDefault: none\nRange: 0..7; seconds, or\nmore\n\
-             Example: a 1\nExample:\n    a 2\n    a 3\nRefused: a 8\nNeeds: d\n",
+             Example: a 1\nExample:\n    a 2\n    a 3\nRefused: a 8\nNeeds: d\nMissing: e\n",
         );
         let want = Entry {
             headings: vec!["a b".into(), "a c".into()],
@@ -354,6 +360,7 @@ mod tests {
             default: Some("none".into()),
             range: Some("0..7; seconds, or more".into()),
             needs: Some("d".into()),
+            missing: Some("e".into()),
             examples: vec!["a 1".into(), "a 2".into(), "a 3".into()],
             refused: vec!["a 8".into()],
             line: 1,

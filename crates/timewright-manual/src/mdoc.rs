@@ -64,9 +64,20 @@ impl Writer {
         }
     }
 
+    /// Lines printed as they are, close to what announces them.
+    pub(crate) fn examples(&mut self, lines: &[String]) {
+        if !lines.is_empty() {
+            self.literal(".Bd -literal -offset indent -compact", lines);
+        }
+    }
+
     /// Lines printed as they are.
-    pub(crate) fn display(&mut self, lines: &[String]) {
-        self.line(".Bd -literal -offset indent");
+    fn display(&mut self, lines: &[String]) {
+        self.literal(".Bd -literal -offset indent", lines);
+    }
+
+    fn literal(&mut self, begin: &str, lines: &[String]) {
+        self.line(begin);
         for line in lines {
             let escaped = escape_literal(line);
             self.line(&guard(&escaped));
@@ -162,11 +173,6 @@ pub(crate) fn argument(word: &str) -> String {
     } else {
         escaped
     }
-}
-
-/// A line of literal text as arguments of a macro.
-pub(crate) fn literal(text: &str) -> String {
-    text.split(' ').map(argument).collect::<Vec<_>>().join(" ")
 }
 
 /// A part of running text.

@@ -28,12 +28,14 @@ macro_rules! part {
     };
 }
 
+const DRIVERS: Part = part!("conf/drivers.md", Kind::Drivers);
+
 /// `chrony.conf(5)`.
 const CONF: &[Part] = &[
     part!("conf/intro.md", Kind::Prose),
     part!("conf/sources.md", Kind::Directives(Section::Sources)),
     part!("conf/source-options.md", Kind::SourceOptions),
-    part!("conf/drivers.md", Kind::Drivers),
+    DRIVERS,
     part!("conf/refclock-options.md", Kind::RefclockOptions),
     part!("conf/selection.md", Kind::Directives(Section::Selection)),
     part!("conf/clock.md", Kind::Directives(Section::Clock)),
@@ -142,6 +144,18 @@ pub fn commands() -> Result<Vec<(String, Vec<Entry>)>, ManualError> {
     let mut groups = groups(CHRONYC_COMMANDS)?;
     groups.retain(|(_, entries)| !entries.is_empty());
     Ok(groups)
+}
+
+/// The drivers of reference clocks.
+///
+/// # Errors
+///
+/// A text that cannot be read.
+pub fn drivers() -> Result<Vec<Entry>, ManualError> {
+    Ok(groups(DRIVERS)?
+        .into_iter()
+        .flat_map(|(_, entries)| entries)
+        .collect())
 }
 
 /// The entries of a part under the titles they stand below.
@@ -317,14 +331,8 @@ fn write_entry(
         }
     }
     writer.blocks(&entry.body);
-    let note = match (row.and_then(|row| row.note.clone()), entry.needs.as_deref()) {
-        (Some(note), _) => Some(note),
-        (None, Some(directive)) if !table::is_active(directive) => Some(format!(
-            "Without effect yet, like the directive `{directive}`."
-        )),
-        (None, _) => None,
-    };
-    if let Some(note) = note {
+    let note = row.and_then(|row| row.note.clone());
+    if let Some(note) = note.or_else(|| missing(entry)) {
         if !entry.body.is_empty() {
             writer.line(".Pp");
         }
@@ -335,10 +343,21 @@ fn write_entry(
         writer.line(".Pp");
         writer.running(&facts);
     }
-    for example in &entry.examples {
-        writer.line(&format!(".Dl {}", mdoc::literal(example)));
-    }
+    writer.examples(&entry.examples);
     Ok(())
+}
+
+/// What is to be said about something that has no effect yet.
+fn missing(entry: &Entry) -> Option<String> {
+    if let Some(consequence) = &entry.missing {
+        return Some(format!("Not built yet: {consequence}."));
+    }
+    let needs = entry.needs.as_deref()?;
+    let (directive, consequence) = match needs.split_once(';') {
+        Some((directive, consequence)) => (directive, consequence.trim()),
+        None => (needs, "parsed and checked, but without effect"),
+    };
+    (!table::is_active(directive)).then(|| format!("Not built yet: {consequence}."))
 }
 
 /// Default and range in one paragraph that announces the examples; what is missing is an error.

@@ -73,11 +73,9 @@ fn directive_rows(section: Section) -> Vec<Row> {
 fn state(row: &directives::Directive) -> Option<String> {
     match row.status() {
         Status::Active => None,
-        Status::Pending => Some(format!(
-            "Parsed and checked, without effect yet in release {}: \
-             the daemon names the directive in a warning when it starts.",
-            env!("CARGO_PKG_VERSION")
-        )),
+        Status::Pending => {
+            Some("Not built yet: parsed and checked, but without effect.".to_owned())
+        }
         Status::Alias(name) => Some(format!("Another name of `{name}`.")),
         Status::Ignored => Some("Accepted with any arguments and ignored.".to_owned()),
         Status::NoLongerSupported => {

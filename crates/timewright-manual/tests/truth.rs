@@ -190,3 +190,19 @@ fn driver_options_are_explained() {
         assert_eq!(terms, want, "{}", entry.name());
     }
 }
+
+#[test]
+fn needed_directives_exist() {
+    let mut count = 0;
+    for part in parts() {
+        for block in read(part) {
+            let Block::Entry(entry) = block else { continue };
+            let Some(needs) = &entry.needs else { continue };
+            let directive = needs.split(';').next().unwrap_or(needs);
+            let found = timewright_config::directives::find(directive.as_bytes());
+            assert!(found.is_some(), "{} needs {directive}", entry.name());
+            count += 1;
+        }
+    }
+    assert!(count > 3, "{count}");
+}
