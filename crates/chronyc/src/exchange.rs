@@ -11,6 +11,11 @@ const BUFFER: usize = 2048;
 
 const NS_PER_MS: i64 = 1_000_000;
 
+/// Time until a request is sent again unless told otherwise, milliseconds.
+pub(crate) const TIMEOUT_MS: u32 = 1000;
+/// How often a request is sent again unless told otherwise.
+pub(crate) const RETRIES: u16 = 2;
+
 /// The daemon we talk to, and how patiently.
 pub(crate) struct Connection<'h> {
     host: &'h dyn Host,
@@ -44,8 +49,8 @@ impl<'h> Connection<'h> {
             current: 0,
             link: None,
             version: VERSION,
-            timeout_ms: 1000,
-            retries: 2,
+            timeout_ms: TIMEOUT_MS,
+            retries: RETRIES,
         }
     }
 

@@ -19,7 +19,7 @@ pub(super) fn dns(session: &mut Session<'_>, arguments: &str) -> Outcome {
 }
 
 /// Shortest first wait, ms.
-const TIMEOUT_MIN_MS: i32 = 100;
+pub(super) const TIMEOUT_MIN_MS: i32 = 100;
 
 /// `timeout MS`
 pub(super) fn timeout(session: &mut Session<'_>, arguments: &str) -> Outcome {
@@ -34,7 +34,7 @@ pub(super) fn timeout(session: &mut Session<'_>, arguments: &str) -> Outcome {
 }
 
 /// Most attempts after the first: the wait doubles each time.
-const RETRIES_MAX: u16 = 30;
+pub(super) const RETRIES_MAX: u16 = 30;
 
 /// `retries N`
 pub(super) fn retries(session: &mut Session<'_>, arguments: &str) -> Outcome {

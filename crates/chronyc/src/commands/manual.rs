@@ -1,6 +1,7 @@
 //! The manual page describes the commands of the table: no more, no less, in the same order.
 
 use super::*;
+use crate::exchange;
 use timewright_manual::markup::Entry;
 
 /// What the table has in the place of an entry's headings.
@@ -52,4 +53,29 @@ fn examples_are_commands() {
         }
     }
     assert!(count > 60, "{count}");
+}
+
+#[test]
+fn limits_of_the_client_are_those_of_the_code() {
+    let entries: Vec<Entry> = timewright_manual::commands()
+        .unwrap()
+        .into_iter()
+        .flat_map(|(_, entries)| entries)
+        .collect();
+    for (name, default, range) in [
+        (
+            "timeout",
+            exchange::TIMEOUT_MS.to_string(),
+            format!("{} or more", client::TIMEOUT_MIN_MS),
+        ),
+        (
+            "retries",
+            exchange::RETRIES.to_string(),
+            format!("0 to {}", client::RETRIES_MAX),
+        ),
+    ] {
+        let entry = entries.iter().find(|entry| entry.name() == name).unwrap();
+        assert_eq!(entry.default, Some(default), "{name}");
+        assert_eq!(entry.range, Some(range), "{name}");
+    }
 }
