@@ -206,3 +206,21 @@ fn needed_directives_exist() {
     }
     assert!(count > 3, "{count}");
 }
+
+#[test]
+fn no_marks_are_left_in_the_pages() {
+    for page in pages().unwrap() {
+        let mut displayed = false;
+        for line in page.text.lines() {
+            displayed |= line.starts_with(".Bd");
+            displayed &= !line.starts_with(".Ed");
+            if displayed || line.starts_with(".\\\"") {
+                continue;
+            }
+            let marks = line.matches(['`', '*']).count();
+            // A star may stand alone, as the state of a source or for all interfaces.
+            let alone = line.split(' ').filter(|word| *word == "*").count();
+            assert_eq!(marks, alone, "{}: {line}", page.file_name());
+        }
+    }
+}
