@@ -3,14 +3,15 @@
 //! Names are host names of the scenario or IP addresses. Reports are of no use in a scenario, so
 //! they are not here.
 
-use super::quantity;
 use super::words::{Words, unknown};
+use super::{add, quantity};
 use std::net::IpAddr;
+use timewright_config::{self as config, parse_access, parse_local};
 use timewright_control::request::{
     Burst, MakeStepRule, ManualMode, SelectFlags, SelectOptions, SmoothAction, SourceMask,
-    SourceOffset, SourceRatio, SourceValue,
+    SourceOffset, SourceRatio, SourceValue, Subnet,
 };
-use timewright_control::{Address, Request};
+use timewright_control::{Address, Request, Timespec};
 
 /// What a name stands for.
 pub(super) type Resolve<'a> = &'a dyn Fn(&str) -> Option<IpAddr>;
@@ -90,6 +91,25 @@ pub(super) const COMMANDS: &[Row] = &[
         },
     },
     Row {
+        name: "reload",
+        synopsis: "sources",
+        read: |words, _| match words.need("sources")? {
+            "sources" => Ok(Request::ReloadSources),
+            other => Err(unknown(other, "reload", ["sources"])),
+        },
+    },
+    Row {
+        name: "add",
+        synopsis: "server|peer|pool NAME [OPTION]...",
+        read: |words, resolve| {
+            let line = words.all().join(" ");
+            add::source(&line, |name| match resolve(&name) {
+                Some(address) => address.to_string(),
+                None => name,
+            })
+        },
+    },
+    Row {
         name: "delete",
         synopsis: "SOURCE",
         read: |words, resolve| Ok(Request::DeleteSource(source(words, resolve)?)),
@@ -162,16 +182,55 @@ pub(super) const COMMANDS: &[Row] = &[
     },
     Row {
         name: "manual",
-        synopsis: "on|off|reset",
+        synopsis: "on|off|reset|delete INDEX",
         read: |words, _| {
-            let mode = match words.need("on, off or reset")? {
+            let mode = match words.need("on, off, reset or delete")? {
                 "on" => ManualMode::On,
                 "off" => ManualMode::Off,
                 "reset" => ManualMode::Reset,
-                other => return Err(unknown(other, "manual", ["on", "off", "reset"])),
+                "delete" => return integer(words).map(Request::ManualDelete),
+                other => return Err(unknown(other, "manual", ["on", "off", "reset", "delete"])),
             };
             Ok(Request::Manual(mode))
         },
+    },
+    Row {
+        name: "settime",
+        synopsis: "DATE",
+        read: |words, _| {
+            let sec = quantity::date(words.need("the date")?)?;
+            Ok(Request::SetTime(Timespec { sec, nsec: 0 }))
+        },
+    },
+    Row {
+        name: "local",
+        synopsis: "[off] [OPTION]...",
+        read: |words, _| {
+            if words.peek() == Some("off") {
+                words.need("off")?;
+                return Ok(add::local(None));
+            }
+            let options = words.all().join(" ");
+            match parse_local(options.as_bytes()) {
+                Ok(spec) => Ok(add::local(Some(&spec))),
+                Err(error) => Err(error.to_string()),
+            }
+        },
+    },
+    Row {
+        name: "allow",
+        synopsis: "[all] [SUBNET]",
+        read: |words, resolve| access(words, resolve, Request::Allow, Request::AllowAll),
+    },
+    Row {
+        name: "deny",
+        synopsis: "[all] [SUBNET]",
+        read: |words, resolve| access(words, resolve, Request::Deny, Request::DenyAll),
+    },
+    Row {
+        name: "cyclelogs",
+        synopsis: "",
+        read: |_, _| Ok(Request::CycleLogs),
     },
     Row {
         name: "smoothtime",
@@ -234,6 +293,32 @@ fn sources(words: &mut Words<'_>, resolve: Resolve<'_>) -> Result<SourceMask, St
         Some(_) => Ok(SourceMask::one(source(words, resolve)?)),
         None => Ok(SourceMask::ALL),
     }
+}
+
+/// The arguments of an access rule: as in a configuration, or a host of the scenario.
+fn access(
+    words: &mut Words<'_>,
+    resolve: Resolve<'_>,
+    some: fn(Subnet) -> Request,
+    all: fn(Subnet) -> Request,
+) -> Result<Request, String> {
+    let text = words.all().join(" ");
+    let wrong = || format!("`{text}` is no subnet");
+    let arguments = parse_access(text.as_bytes()).ok_or_else(wrong)?;
+    let subnet = match arguments.subnet {
+        config::Subnet::Name(name) => config::Subnet::host(resolve(&name).ok_or_else(wrong)?),
+        other => other,
+    };
+    if !subnet.is_valid() {
+        return Err(wrong());
+    }
+    let (address, bits) = match subnet {
+        config::Subnet::Prefix { address, bits } => (Address::from(address), bits),
+        config::Subnet::Any | config::Subnet::Name(_) => (Address::Unspecified, 0),
+    };
+    let bits = i32::try_from(bits).map_err(|_| wrong())?;
+    let request = if arguments.all { all } else { some };
+    Ok(request(Subnet { address, bits }))
 }
 
 fn setting(

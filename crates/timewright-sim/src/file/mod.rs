@@ -7,6 +7,7 @@
 //!
 //! Files that a scenario names are read through [`ReadFile`]: the library does no I/O.
 
+mod add;
 mod build;
 mod chronyc;
 mod clock;

@@ -138,6 +138,19 @@ fn every_event_takes_good_values() {
         "dfreq 1.5",
         "doffset 0.01",
         "manual on",
+        "manual delete 2",
+        "settime 2010-01-01T01:00:00Z",
+        "add server 10.0.0.1 iburst minpoll 2 maxpoll 3 key 1",
+        "add pool s.example maxsources 2 ipv4",
+        "add peer s",
+        "reload sources",
+        "local",
+        "local off",
+        "local stratum 3 orphan",
+        "allow",
+        "allow all 10.0/12",
+        "deny s",
+        "cyclelogs",
         "smoothtime reset",
         "dump",
         "shutdown",
@@ -223,6 +236,15 @@ fn what_is_wrong_is_told_with_what_is_allowed() {
             "at 1h chronyc c makestep 1",
             &["`makestep [THRESHOLD LIMIT]`"],
         ),
+        ("at 1h chronyc c add s", &["server, peer or pool"]),
+        ("at 1h chronyc c add server", &["missing host name"]),
+        ("at 1h chronyc c add server s nonsense", &["ption"]),
+        ("at 1h chronyc c local stratum 16", &["alue"]),
+        ("at 1h chronyc c allow 10.0.0.0/33", &["no subnet"]),
+        ("at 1h chronyc c deny nobody", &["no subnet"]),
+        ("at 1h chronyc c settime noon", &["is no time"]),
+        ("at 1h chronyc c reload files", &["`files`", "sources"]),
+        ("at 1h chronyc c manual delete x", &["no whole number"]),
         ("at 1h chronyc c minpoll s x", &["no whole number"]),
         ("at 1h chronyc c selectopts s prefer", &["after + or -"]),
         ("at 1h chronyc c dump now", &["too much"]),
@@ -359,6 +381,17 @@ fn events_and_paths_do_what_they_say() {
         "at 60s chronyc c doffset 0.5\nat 90 chronyc c makestep",
         "it steps",
         &|report| report.node("c").clock().steps() == 1,
+    );
+    check("at 60s chronyc s deny all", "nobody is served", &|report| {
+        report.packets("s", "c").all(|packet| packet.at_s < 61.0) && report.node("c").received > 0
+    });
+    check(
+        "at 60s chronyc c delete s\nat 90s chronyc c add server s iburst",
+        "no source, then one",
+        &|report| {
+            let times: Vec<f64> = report.packets("c", "s").map(|packet| packet.at_s).collect();
+            !times.iter().any(|at| (60.5..90.0).contains(at)) && times.iter().any(|&at| at > 90.0)
+        },
     );
     check("link c s cut", "nothing arrives", &|report| {
         report.node("c").received == 0
