@@ -303,6 +303,9 @@ impl Daemon {
                     return;
                 }
                 logger.ready();
+                // An initial correction may have taken a while; what is there now counts.
+                let sources = runtime.read_source_dirs();
+                engine.apply_sources(now, sources, &mut runtime.context());
                 engine.handle_ready(now, &mut runtime.context());
             }
             Feedback::SourcesStarted => {

@@ -57,6 +57,7 @@ enum Feedback {
     SourcesStarted,
     Temperature,
     LeapList,
+    Sources,
     Device(DeviceId),
 }
 
@@ -232,7 +233,11 @@ impl Daemon {
                     });
                 }
                 Feedback::Ready => {
-                    self.single_input(node, net, |e, now, cx| e.handle_ready(now, cx));
+                    let sources = node.setup.boot.fragments.clone();
+                    self.single_input(node, net, |e, now, cx| {
+                        e.apply_sources(now, sources, cx);
+                        e.handle_ready(now, cx);
+                    });
                 }
                 Feedback::SourcesStarted => {
                     let found = std::mem::take(&mut node.dumps);
@@ -254,6 +259,10 @@ impl Daemon {
                 Feedback::LeapList => {
                     self.engine
                         .handle_leap_list(node.setup.boot.leap_list.clone());
+                }
+                Feedback::Sources => {
+                    let sources = node.setup.boot.fragments.clone();
+                    self.single_input(node, net, |e, now, cx| e.apply_sources(now, sources, cx));
                 }
                 Feedback::Temperature => {
                     self.single_input(node, net, |e, now, cx| e.handle_temperature(now, None, cx));
@@ -486,11 +495,12 @@ impl Daemon {
                 Output::ControlReply { bytes, .. } => self.take_reply(node, &bytes),
                 Output::Ready => self.feedback.push_back(Feedback::Ready),
                 Output::SourcesStarted => self.feedback.push_back(Feedback::SourcesStarted),
-                // Key files and source directories never change here.
-                // ... and there are no logs to reopen.
-                Output::ReloadSources { ticket }
-                | Output::Rekey { ticket }
-                | Output::CycleLogs { ticket } => {
+                Output::ReloadSources { ticket } => {
+                    self.feedback.push_back(Feedback::Sources);
+                    self.complete(Some(ticket));
+                }
+                // Key files never change here, and there are no logs to reopen.
+                Output::Rekey { ticket } | Output::CycleLogs { ticket } => {
                     self.complete(Some(ticket));
                 }
                 Output::ReadDevice { id } => self.feedback.push_back(Feedback::Device(id)),

@@ -10,6 +10,7 @@ use crate::queue::SharedQueue;
 use crate::random::SimRng;
 use crate::seed::Reproduce;
 use std::net::SocketAddr;
+use timewright_config::SourceSpec;
 use timewright_control::Request;
 use timewright_core::ids::DeviceId;
 use timewright_core::output::Exit;
@@ -31,6 +32,9 @@ pub enum Action {
     StepFrequency(NodeId, f64),
     /// The list of leap seconds on a host's disk is replaced; `None`: it is gone.
     SetLeapList(NodeId, Option<Vec<u8>>),
+    /// The files of a host's `sourcedir` are replaced; they are read on `reload sources` and when
+    /// the daemon starts.
+    SetSources(NodeId, Vec<SourceSpec>),
     /// The path from one host to another changes.
     SetLink(NodeId, NodeId, Link),
     /// The path from one host to another has another delay (a change of route), all else stays.
@@ -419,6 +423,11 @@ impl World {
             Action::SetLeapList(id, list) => {
                 if let Some(host) = self.hosts.get_mut(id.0) {
                     host.node.setup.boot.leap_list = list;
+                }
+            }
+            Action::SetSources(id, sources) => {
+                if let Some(host) = self.hosts.get_mut(id.0) {
+                    host.node.setup.boot.fragments = sources;
                 }
             }
             Action::SetName(name, lookup) => self.set_name(&name, lookup),

@@ -493,9 +493,14 @@ impl Engine {
     }
 
     /// The sources of the source directories changed: keeps those that stayed as they were,
-    /// removes the vanished, adds the new (`config.md` 9).
+    /// removes the vanished, adds the new (`config.md` 9). Before the configured sources are added
+    /// ([`Self::handle_ready`]) they only take the place of [`Boot::fragments`].
     pub fn apply_sources(&mut self, now: Now, wanted: Vec<SourceSpec>, cx: &mut Context<'_>) {
         self.begin(now);
+        if self.phase.is_before_sources() {
+            self.boot.fragments = wanted;
+            return;
+        }
         let wanted = wanted.iter().map(startup::new_source).collect();
         self.with_table(cx, |table, env| table.reload(wanted, env));
         self.settle(cx);

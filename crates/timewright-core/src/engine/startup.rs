@@ -31,6 +31,16 @@ pub(super) enum Phase {
     Running,
 }
 
+impl Phase {
+    /// Whether the configured sources are yet to be added.
+    pub(super) const fn is_before_sources(&self) -> bool {
+        match self {
+            Self::Starting | Self::InitStepSlew(_) | Self::Ready => true,
+            Self::Resolving | Self::Running => false,
+        }
+    }
+}
+
 impl Engine {
     pub(super) fn begin_startup(&mut self, cx: &mut Context<'_>) {
         let hosts: Vec<_> = self
