@@ -9,6 +9,8 @@
 //! [`sources`].
 
 mod change;
+#[cfg(test)]
+mod refusals;
 mod report;
 mod sources;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::{Boot, Context, Engine, LookupAnswer, Outcome};
 use crate::discipline::testing::{TestClock, Zeros};
 use crate::output::{ControlOrigin, Exit, Output, OutputQueue};
+use crate::rng::Rng;
 use std::net::SocketAddr;
 use timewright_config::{MemoryFiles, ParseOptions};
 use timewright_control::client::{Answer, Expected, receive};
@@ -23,6 +24,17 @@ pub(crate) struct Bench {
     pub(crate) sent: Vec<(SocketAddr, Vec<u8>, MonoTime)>,
     pub(crate) logs: Vec<String>,
     pub(crate) exit: Option<Exit>,
+    /// The byte that all random numbers are made of.
+    pub(crate) chance: u8,
+}
+
+/// No randomness at all.
+struct Filled(u8);
+
+impl Rng for Filled {
+    fn fill(&mut self, buf: &mut [u8]) {
+        buf.fill(self.0);
+    }
 }
 
 impl Bench {
@@ -62,6 +74,7 @@ impl Bench {
             sent: Vec::new(),
             logs: Vec::new(),
             exit: None,
+            chance: 0,
         };
         bench.drain();
         bench
@@ -74,7 +87,7 @@ impl Bench {
         };
         let mut cx = Context {
             clock: &mut self.clock,
-            rng: &mut Zeros,
+            rng: &mut Filled(self.chance),
             out: &mut self.out,
         };
         call(&mut self.engine, now, &mut cx);
@@ -118,20 +131,26 @@ impl Bench {
         self.drain();
     }
 
+    /// Sends a datagram to a command socket; what comes back.
+    pub(crate) fn command(&mut self, origin: ControlOrigin, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.step(|engine, now, cx| engine.handle_control(now, origin, bytes, cx));
+        self.drain();
+        let reply = self.replies.pop();
+        assert!(self.replies.is_empty(), "one reply to one request");
+        reply
+    }
+
     pub(crate) fn ask(&mut self, request: &Request) -> Reply {
         let bytes = encode(request, 6, 0, SEQUENCE);
         let origin = ControlOrigin::Unix {
             path: b"/client".to_vec(),
         };
-        self.step(|engine, now, cx| engine.handle_control(now, origin, &bytes, cx));
-        self.drain();
+        let reply = self.command(origin, &bytes).unwrap();
         let expected = Expected {
             version: 6,
             command: request.command(),
             sequence: SEQUENCE,
         };
-        let reply = self.replies.pop().unwrap();
-        assert!(self.replies.is_empty(), "one reply to one request");
         match receive(&reply, expected) {
             Answer::Reply(reply) => reply,
             other => panic!("{other:?}"),
