@@ -2,7 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use timewright_config::{Config, MemoryFiles, ParseOptions, parse_lines};
+use timewright_config::{
+    Config, LogTypes, MemoryFiles, OpenCommand, ParseOptions, directives, parse_lines,
+};
 use timewright_manual::markup::{Block, Entry, parse};
 use timewright_manual::table::{Kind, Row, driver_options, rows};
 use timewright_manual::{Part, pages, parts};
@@ -169,25 +171,61 @@ fn defaults_are_those_of_the_parser() {
     assert!(count > 70, "{count}");
 }
 
+/// The terms that an entry explains.
+fn terms(entry: &Entry) -> Vec<String> {
+    entry
+        .body
+        .iter()
+        .flat_map(|block| match block {
+            Block::Terms(terms) => terms.iter().map(|(term, _)| term.clone()).collect(),
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+/// The entry of a directive.
+fn directive(name: &str) -> Entry {
+    let of_name = |(kind, entry, _): &(Kind, Entry, Row)| {
+        matches!(kind, Kind::Directives(_)) && entry.name() == name
+    };
+    let found = entries().into_iter().find(of_name);
+    found.unwrap_or_else(|| panic!("{name}")).1
+}
+
+#[test]
+fn lists_of_words_are_complete() {
+    let mut logs = terms(&directive("log"));
+    logs.sort_unstable();
+    assert_eq!(logs, LogTypes::NAMES.map(|name| format!("`{name}`")));
+
+    let range = directive("opencommands").range.unwrap();
+    let words: Vec<&str> = range.split('`').nth(1).unwrap().split(' ').collect();
+    assert_eq!(words, OpenCommand::NAMES.map(|(name, _)| name));
+
+    for name in ["authselectmode", "leapsecmode"] {
+        let usage = directives::find(name.as_bytes()).unwrap().arguments;
+        let mut words: Vec<String> = usage.split('|').map(|word| format!("`{word}`")).collect();
+        let mut explained = terms(&directive(name));
+        words.sort_unstable();
+        explained.sort_unstable();
+        assert_eq!(explained, words, "{name}");
+        for word in usage.split('|') {
+            assert!(config(&format!("{name} {word}")).is_ok(), "{name} {word}");
+        }
+    }
+}
+
 #[test]
 fn driver_options_are_explained() {
     for (kind, entry, _) in entries() {
         if kind != Kind::Drivers {
             continue;
         }
-        let terms: Vec<String> = entry
-            .body
-            .iter()
-            .flat_map(|block| match block {
-                Block::Terms(terms) => terms.iter().map(|(term, _)| term.clone()).collect(),
-                _ => Vec::new(),
-            })
-            .collect();
         let want: Vec<String> = driver_options(entry.name())
             .iter()
             .map(|option| format!("`{option}`"))
             .collect();
-        assert_eq!(terms, want, "{}", entry.name());
+        assert_eq!(terms(&entry), want, "{}", entry.name());
     }
 }
 
@@ -199,7 +237,7 @@ fn needed_directives_exist() {
             let Block::Entry(entry) = block else { continue };
             let Some(needs) = &entry.needs else { continue };
             let directive = needs.split(';').next().unwrap_or(needs);
-            let found = timewright_config::directives::find(directive.as_bytes());
+            let found = directives::find(directive.as_bytes());
             assert!(found.is_some(), "{} needs {directive}", entry.name());
             count += 1;
         }
