@@ -305,6 +305,85 @@ fn what_is_left_after_the_end() {
     }
 }
 
+/// Names of all sources, in the order of the report.
+fn sources(host: &Host) -> Vec<String> {
+    let report = csv(host, "sources");
+    report.into_iter().map(|row| row[2].clone()).collect()
+}
+
+/// `include`, `confdir` and `sourcedir` in one configuration: what is read, in which order, and
+/// what a reload changes. The addresses say which file a source is from.
+#[test]
+fn included_files_and_fragments() {
+    let lab = Lab::new();
+    let host = host(&lab);
+    let server = |path: &str, number: &str| {
+        host.write(path, format!("server 127.123.{number}\n"));
+    };
+    for (path, number) in [
+        ("/etc/one/conf.1", "1.1"),
+        ("/etc/one/conf.2", "1.2"),
+        ("/etc/one/3.conf", "1.3"),
+        ("/etc/one/4.conf", "1.4"),
+        ("/etc/two/2.conf", "2.2"),
+        ("/etc/two/3.conf", "2.3"),
+        ("/etc/three/1.conf", "3.1"),
+        ("/etc/three/2.conf", "3.2"),
+        ("/etc/four/1.conf", "4.1"),
+        ("/etc/four/4.conf", "4.4"),
+        ("/etc/five/1.sources", "5.1"),
+        ("/etc/five/2.sources", "5.2"),
+        ("/etc/five/3.sources", "5.3"),
+        ("/etc/five/x.conf", "5.9"),
+    ] {
+        server(path, number);
+    }
+    let mut daemon = host.chronyd(
+        "include /etc/one/conf.1\nconfdir /etc/one\nconfdir /etc/two /etc/three /etc/four\n\
+         sourcedir /etc/five\ninclude /etc/one/conf.2\n",
+    );
+    let wanted = |numbers: &[&str]| {
+        let full = numbers.iter().map(|number| format!("127.123.{number}"));
+        full.collect::<Vec<_>>()
+    };
+    // Of equal names in one line the first directory has the file.
+    let lasting = ["1.1", "1.3", "1.4", "3.1", "2.2", "2.3", "4.4", "1.2"];
+    let first = [&lasting[..], &["5.1", "5.2", "5.3"]].concat();
+    assert_eq!(sources(&host), wanted(&first));
+
+    // One vanishes, one changes an option, one stays, one is new, one is in use.
+    host.must("rm /etc/five/1.sources");
+    host.write("/etc/five/2.sources", "server 127.123.5.2 minpoll 5\n");
+    server("/etc/five/4.sources", "5.4");
+    host.write("/etc/five/5.sources", "server 127.123.1.1 minpoll 4\n");
+    for _ in 0..3 {
+        assert_eq!(host.shell("chronyc reload sources").ok(), "200 OK\n");
+        let second = [&lasting[..], &["5.3", "5.2", "5.4"]].concat();
+        let mut names = sources(&host);
+        names[lasting.len()..].sort();
+        let mut want = wanted(&second);
+        want[lasting.len()..].sort();
+        assert_eq!(names, want);
+    }
+    let polls = csv(&host, "sources");
+    let poll = |name: &str| {
+        let row = polls.iter().find(|row| row[2] == name);
+        row.expect("a source of this name")[4].clone()
+    };
+    assert_eq!(
+        (poll("127.123.5.2"), poll("127.123.5.3")),
+        ("5".into(), "6".into())
+    );
+    daemon.stop();
+    let log = daemon.stderr();
+    // Said once, not by every reload.
+    let refused = "Could not add source 127.123.1.1 : Already in use";
+    assert_eq!(log.matches("Could not add source").count(), 1, "{log}");
+    assert!(log.contains(refused), "{log}");
+    assert!(log.contains("Removed source 127.123.5.1\n"), "{log}");
+    assert!(log.contains("Added source 127.123.5.4\n"), "{log}");
+}
+
 #[test]
 fn directives_on_the_command_line_replace_the_file() {
     let lab = Lab::new();
