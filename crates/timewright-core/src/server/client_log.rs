@@ -3,8 +3,13 @@
 //!
 //! Records live in slots of sixteen; a seeded hash of the address picks the slot. The table
 //! starts with one slot and doubles when a slot is full, up to the bound of `clientloglimit`.
-//! From then on a new client replaces the one of its slot that was silent for longest, so
-//! memory is bounded whatever the network sends.
+//! From then on a new client replaces another of its slot, so memory is bounded whatever the
+//! network sends.
+//!
+//! Whoever sends requests in the name of millions of addresses must not push out the clients that
+//! are really there. So three quarters of a slot belong to residents, those that came back after
+//! the first second and are not overdue, the longest known first. A new client replaces the one
+//! of the others that was silent for longest.
 
 use crate::rng::{self, Rng};
 use crate::server::random::RandomPool;
@@ -22,6 +27,16 @@ const SLOT: usize = 16;
 const SLOT_BYTES: u64 = (64 + 16) * SLOT as u64 * 3 / 2;
 /// Most slots, whatever the limit.
 const SLOTS_MAX: u64 = 1 << 20;
+/// Most residents of a slot. The rest is for new clients, that a busy one among them is still
+/// known, and limited, at its next request.
+const RESIDENTS_MAX: usize = 12;
+/// A resident has been seen this long after its first request. The requests of a burst are 2 s
+/// apart.
+const ACQUAINTANCE: Ticks = 16;
+/// A resident that missed so many requests is gone.
+const MISSED_MAX: u32 = 4;
+/// Silence that is never too long: bursts are over before the first interval of 64 s.
+const SILENCE_MIN: Ticks = MISSED_MAX * 64 * 16;
 /// "Never" in [`ClientReport::ago_s`].
 pub const AGO_NEVER: u32 = u32::MAX;
 
@@ -166,6 +181,8 @@ struct Record {
     tokens: [u16; SERVICES],
     last_hit: [Ticks; SERVICES],
     hits: [u32; SERVICES],
+    /// When the record was made.
+    since: Ticks,
 }
 
 const _: () = assert!(size_of::<Record>() <= 64);
@@ -180,6 +197,7 @@ const UNUSED: Record = Record {
     tokens: [0; SERVICES],
     last_hit: [0; SERVICES],
     hits: [0; SERVICES],
+    since: 0,
 };
 
 impl Record {
@@ -197,9 +215,33 @@ impl Record {
         later(later(a, b), c)
     }
 
+    /// Whether the client came back after its first requests and is not overdue.
+    fn is_resident(&self, now: Ticks) -> bool {
+        let latest = self.latest_hit();
+        if is_earlier(latest, self.since) || latest.wrapping_sub(self.since) < ACQUAINTANCE {
+            return false;
+        }
+        let longest = self
+            .rate
+            .iter()
+            .filter(|rate| **rate != RATE_UNKNOWN)
+            .map(|rate| reported_interval(*rate))
+            .max();
+        // Intervals are 2^14 s at most.
+        let usual = longest.map_or(0, |log2| 16 << log2.clamp(0, 14));
+        let silence = now.wrapping_sub(latest);
+        is_earlier(now, latest) || silence <= (MISSED_MAX * usual).max(SILENCE_MIN)
+    }
+
     fn total_hits(&self) -> u64 {
         self.hits.iter().map(|hits| u64::from(*hits)).sum()
     }
+}
+
+/// Whether `a` was silent for longer than `b`, or as long and asked less.
+fn is_less_needed(a: &Record, b: &Record) -> bool {
+    let (hit_a, hit_b) = (a.latest_hit(), b.latest_hit());
+    is_earlier(hit_a, hit_b) || (hit_a == hit_b && a.total_hits() < b.total_hits())
 }
 
 /// Whether `a` is before `b`; "never" is before everything else.
@@ -329,7 +371,7 @@ impl ClientLog {
             return None;
         }
         let ticks = self.ticks(now);
-        let index = self.find_or_insert(Key::of(address));
+        let index = self.find_or_insert(Key::of(address), ticks);
         let bucket = self.buckets.get(s).copied().flatten();
         let record = self.records.get_mut(index)?;
         record_hit(record, s, ticks, bucket.as_ref());
@@ -379,7 +421,7 @@ impl ClientLog {
         clippy::indexing_slicing,
         reason = "slots lie within the table, whose length is a multiple of the slot"
     )]
-    fn find_or_insert(&mut self, key: Key) -> usize {
+    fn find_or_insert(&mut self, key: Key, now: Ticks) -> usize {
         let hash = self.hash(key);
         let index = loop {
             let first = self.slot_of(hash);
@@ -401,7 +443,7 @@ impl ClientLog {
                 self.grow();
                 continue;
             }
-            break self.replaceable(first);
+            break self.replaceable(first, now);
         };
         self.tags[index] = hash.tag();
         let record = &mut self.records[index];
@@ -411,6 +453,7 @@ impl ClientLog {
         *record = Record {
             address: key.bits,
             family: key.family,
+            since: now,
             ..UNUSED
         };
         for (tokens, bucket) in record.tokens.iter_mut().zip(&self.buckets) {
@@ -419,20 +462,34 @@ impl ClientLog {
         index
     }
 
-    /// The record of a full slot that was silent for longest; of several the least used.
+    /// The record of a full slot to be replaced: of those that are no residents, or residents
+    /// beyond their number and known for the shortest, the one that was silent for longest; of
+    /// several the least used.
     #[expect(clippy::indexing_slicing, reason = "as in the caller")]
-    fn replaceable(&self, first: usize) -> usize {
-        let mut oldest = first;
-        for index in first + 1..first + SLOT {
-            let (record, best) = (&self.records[index], &self.records[oldest]);
-            let (hit, best_hit) = (record.latest_hit(), best.latest_hit());
-            if is_earlier(hit, best_hit)
-                || (hit == best_hit && record.total_hits() < best.total_hits())
-            {
-                oldest = index;
+    fn replaceable(&self, first: usize, now: Ticks) -> usize {
+        let slot = &self.records[first..first + SLOT];
+        let mut residents = [(0, 0); SLOT];
+        let mut count = 0;
+        let mut oldest = None;
+        for (index, record) in slot.iter().enumerate() {
+            if record.is_resident(now) {
+                residents[count] = (now.wrapping_sub(record.since), index);
+                count += 1;
+            } else if oldest.is_none_or(|best| is_less_needed(record, &slot[best])) {
+                oldest = Some(index);
             }
         }
-        oldest
+        if count > RESIDENTS_MAX {
+            let residents = &mut residents[..count];
+            residents.sort_unstable_by(|a, b| b.cmp(a));
+            for &(_, index) in &residents[RESIDENTS_MAX..] {
+                if oldest.is_none_or(|best| is_less_needed(&slot[index], &slot[best])) {
+                    oldest = Some(index);
+                }
+            }
+        }
+        // There are fewer protected records than places.
+        first + oldest.unwrap_or(0)
     }
 
     /// Doubles the table. Records of a slot part between two slots, so everyone finds a place.

@@ -114,6 +114,106 @@ fn of_equally_old_clients_the_least_used_is_replaced() {
     }));
 }
 
+/// Requests of `count` addresses that never ask again, spread over a time.
+fn strangers(log: &mut ClientLog, count: u32, from: f64, rate: f64) -> f64 {
+    let mut now = from;
+    for n in 0..count {
+        // A bijection, so no address comes twice; 10/8 is left to the others.
+        let bits = (n.wrapping_mul(0x9e37_79b1) & 0x3fff_ffff) | 0xc000_0000;
+        now = from + f64::from(n) / rate;
+        log.access(Service::Ntp, Ipv4Addr::from(bits).into(), at(now));
+    }
+    now
+}
+
+fn is_listed(log: &mut ClientLog, address: IpAddr, now: f64) -> Option<ClientReport> {
+    (0..log.indices()).find_map(|i| {
+        log.report(i, 0, false, at(now))
+            .filter(|r| r.address == address)
+    })
+}
+
+#[test]
+fn clients_that_came_back_survive_any_number_of_strangers() {
+    let mut log = log(20_000, [None; SERVICES]);
+    let friends: Vec<IpAddr> = (1..=40).map(host).collect();
+    for s in [0.0, 2.0, 4.0, 6.0, 70.0, 134.0] {
+        for friend in &friends {
+            log.access(Service::Ntp, *friend, at(s));
+        }
+    }
+    let end = strangers(&mut log, 20_000, 135.0, 400.0);
+    for friend in &friends {
+        assert!(is_listed(&mut log, *friend, end).is_some(), "{friend}");
+    }
+    // Those that go on asking keep their records and counts for as long as the flood lasts.
+    for friend in &friends {
+        log.access(Service::Ntp, *friend, at(198.0));
+    }
+    let end = strangers(&mut log, 20_000, 198.0, 100.0);
+    let kept = friends
+        .iter()
+        .filter_map(|friend| is_listed(&mut log, *friend, end))
+        .filter(|report| report.hits[0] == 7)
+        .count();
+    assert_eq!(kept, friends.len());
+    // They are given up when they have missed several requests.
+    let end = strangers(&mut log, 5_000, 1000.0, 100.0);
+    let kept = friends
+        .iter()
+        .filter(|friend| is_listed(&mut log, **friend, end).is_some())
+        .count();
+    assert_eq!(kept, 0);
+    assert_eq!(log.indices(), 128);
+}
+
+#[test]
+fn residents_leave_room_for_new_clients() {
+    let mut log = log(0, [None; SERVICES]);
+    for n in 0..16 {
+        log.access(Service::Ntp, host(n), at(f64::from(n)));
+    }
+    for n in 0..16 {
+        log.access(Service::Ntp, host(n), at(64.0 + f64::from(15 - n)));
+    }
+    // All have come back; the four known for the shortest are no more than guests.
+    let strangers = [100, 101, 102, 103, 104].map(host);
+    for (s, stranger) in (90..).zip(strangers) {
+        log.access(Service::Ntp, stranger, at(f64::from(s)));
+    }
+    for n in 0..16 {
+        assert_eq!(is_listed(&mut log, host(n), 100.0).is_some(), n < 12, "{n}");
+    }
+    let seen = strangers.map(|address| is_listed(&mut log, address, 100.0).is_some());
+    assert_eq!(seen, [false, true, true, true, true]);
+    // One that keeps asking stays whatever comes in between.
+    for s in 100..200 {
+        log.access(Service::Ntp, strangers[4], at(f64::from(s)));
+        log.access(Service::Ntp, host(1000 + s), at(f64::from(s) + 0.5));
+    }
+    let busy = is_listed(&mut log, strangers[4], 200.0).unwrap();
+    assert_eq!(busy.hits[0], 101);
+}
+
+#[test]
+fn a_client_is_a_resident_as_long_as_its_own_interval_suggests() {
+    for (interval, silence, want) in [
+        (1.0, 255.0, true),
+        (1.0, 258.0, false),
+        (1024.0, 4000.0, true),
+        (1024.0, 4200.0, false),
+        // Half a second is a burst of strangers.
+        (0.5, 1.0, false),
+    ] {
+        let mut log = log(0, [None; SERVICES]);
+        log.access(Service::Ntp, host(1), at(0.0));
+        let index = log.access(Service::Ntp, host(1), at(interval)).unwrap();
+        let now = log.ticks(at(interval + silence));
+        let record = &log.records[index.0];
+        assert_eq!(record.is_resident(now), want, "{interval} {silence}");
+    }
+}
+
 #[test]
 fn without_records_only_totals_are_kept() {
     let config = ClientLogConfig {
