@@ -331,10 +331,17 @@ impl Daemon {
     }
 
     fn take_answer(&mut self, now: Now, logger: &mut Logger) {
-        let Some((ticket, answer)) = self.runtime.resolver.take() else {
+        let Some(answer) = self.runtime.resolver.take() else {
             return;
         };
-        let answer = match answer {
+        if self.runtime.outages.is_news(&answer, now.mono) {
+            let name = &answer.name;
+            logger.warning(format_args!(
+                "No address for {name} yet, asking again later"
+            ));
+        }
+        let ticket = answer.ticket;
+        let answer = match answer.result {
             Ok(addresses) => LookupAnswer::Addresses(addresses),
             Err(LookupError::Temporary) => LookupAnswer::TemporaryFailure,
             Err(LookupError::Permanent) => LookupAnswer::PermanentFailure,

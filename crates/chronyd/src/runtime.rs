@@ -10,7 +10,7 @@ use crate::mail::Mailer;
 use crate::net::command::CommandSockets;
 use crate::net::{LACKS_V6_ONLY, SocketTable};
 use crate::notify::Manager;
-use crate::resolver::{Resolver, resolver};
+use crate::resolver::{Outages, Resolver, resolver};
 use crate::trace;
 use crate::wake_up::monotonic;
 use std::collections::VecDeque;
@@ -20,9 +20,10 @@ use timewright_config::SourceSpec;
 use timewright_core::engine::{Context, LookupAnswer, Outcome};
 use timewright_core::ids::{DeviceId, SocketKey, Ticket};
 use timewright_core::output::{Exit, FileKind, FileWrite, Output, OutputQueue, SocketRole};
+use timewright_sys::is_shortage;
 use timewright_sys::names::Families;
 use timewright_sys::net::{Destination, Family, Outgoing};
-use timewright_time::{MonoTime, Now};
+use timewright_time::{MonoTime, Now, Seconds};
 
 /// More than a list of leap seconds will be.
 const LEAP_LIST_MAX: u64 = 1 << 20;
@@ -69,6 +70,27 @@ pub(crate) enum Feedback {
     Device(DeviceId),
 }
 
+/// A want of descriptors or memory for sockets, told once an hour while it lasts; with more
+/// sources than descriptors it comes and goes, which is told once a minute.
+#[derive(Debug, Default)]
+struct Shortage {
+    told: Option<MonoTime>,
+}
+
+impl Shortage {
+    fn is_news(&mut self, now: MonoTime) -> bool {
+        let is_known = self.told.is_some_and(|told| now - told < Seconds(3600.0));
+        if !is_known {
+            self.told = Some(now);
+        }
+        !is_known
+    }
+
+    fn is_over(&mut self, now: MonoTime) {
+        self.told.take_if(|told| now - *told >= Seconds(60.0));
+    }
+}
+
 /// The world outside the engine.
 pub(crate) struct Runtime {
     pub(crate) clock: SystemClock,
@@ -77,12 +99,14 @@ pub(crate) struct Runtime {
     pub(crate) sockets: SocketTable,
     pub(crate) command: CommandSockets,
     pub(crate) resolver: Resolver,
+    pub(crate) outages: Outages,
     pub(crate) files: StateFiles,
     records: Records,
     mailer: Mailer,
     pub(crate) paths: Paths,
     pub(crate) manager: Manager,
     family: Option<Family>,
+    shortage: Shortage,
     pub(crate) feedback: VecDeque<Feedback>,
     /// Set once the daemon is to end.
     pub(crate) exit: Option<Exit>,
@@ -115,12 +139,14 @@ impl Runtime {
             sockets,
             command,
             resolver: resolver(),
+            outages: Outages::default(),
             files: StateFiles::new(),
             records,
             mailer: Mailer::new(),
             paths,
             manager,
             family: options.family,
+            shortage: Shortage::default(),
             feedback: VecDeque::new(),
             exit: None,
             fatal: None,
@@ -276,12 +302,19 @@ impl Runtime {
                 }
                 SocketRole::Client(to) => {
                     let reason = timewright_sys::error_text(&failed.error);
-                    logger.debug(format_args!("No socket for {to}: {reason}"));
+                    if is_shortage(&failed.error) && self.shortage.is_news(monotonic()) {
+                        logger.error(format_args!("Could not open socket for {to} : {reason}"));
+                    } else {
+                        logger.debug(format_args!("No socket for {to}: {reason}"));
+                    }
                 }
             }
             self.feedback.push_back(Feedback::OpenError(key));
-        } else if let Some(entry) = self.sockets.get(key) {
-            trace::opened(logger, &entry.socket, entry.inherited, role);
+        } else {
+            self.shortage.is_over(monotonic());
+            if let Some(entry) = self.sockets.get(key) {
+                trace::opened(logger, &entry.socket, entry.inherited, role);
+            }
         }
         if self.sockets.inherited.take_v6_only_warning() {
             logger.warning(LACKS_V6_ONLY);
@@ -355,5 +388,25 @@ fn report(error: RecordError, logger: &mut Logger) {
     match error {
         RecordError::NoDirectory => logger.warning("logdir not specified"),
         RecordError::File(error) => logger.error(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_that_comes_and_goes_is_told_once_a_minute() {
+        let at = |s: i64| MonoTime::from_ns(s * 1_000_000_000);
+        let mut shortage = Shortage::default();
+        let told = (0..180)
+            .filter(|s| {
+                shortage.is_over(at(*s));
+                shortage.is_news(at(*s))
+            })
+            .count();
+        assert_eq!(told, 3);
+        assert!(!shortage.is_news(at(3719)));
+        assert!(shortage.is_news(at(3720)));
     }
 }

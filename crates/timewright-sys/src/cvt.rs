@@ -47,6 +47,15 @@ pub fn error_text(error: &io::Error) -> String {
     }
 }
 
+/// Whether an error says that descriptors or memory have run out, of the process or the system.
+#[must_use]
+pub fn is_shortage(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,4 +24,4 @@ pub mod syslog;
 pub mod timex;
 pub mod users;
 
-pub use cvt::error_text;
+pub use cvt::{error_text, is_shortage};

@@ -75,6 +75,23 @@ impl<'a> Entry<'a> {
 /// # Errors
 /// `Interrupted` when a signal arrived; the caller decides whether to wait again.
 pub fn poll(entries: &mut [Entry<'_>], timeout_ms: Option<u32>) -> io::Result<usize> {
+    match poll_at_once(entries, timeout_ms) {
+        // More entries than the limit of open descriptors, which was lowered after they were
+        // opened. Looking at them by parts costs wake-ups, but nobody is forgotten.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput && entries.len() > 1 => {
+            let nap = timeout_ms.map_or(NAP_MS, |ms| ms.min(NAP_MS));
+            let (some, others) = entries.split_at_mut(entries.len() / 2);
+            let found = poll(some, Some(0))?;
+            Ok(found + poll(others, Some(if found > 0 { 0 } else { nap }))?)
+        }
+        result => result,
+    }
+}
+
+/// Longest wait for one part of the entries, ms.
+const NAP_MS: u32 = 10;
+
+fn poll_at_once(entries: &mut [Entry<'_>], timeout_ms: Option<u32>) -> io::Result<usize> {
     let timeout = match timeout_ms {
         None => -1,
         Some(ms) => libc::c_int::try_from(ms).unwrap_or(libc::c_int::MAX),
