@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) clients: u32,
     pub(crate) first_client: Ipv4Addr,
     pub(crate) duration: Duration,
+    /// End after so many requests; `None` sends until the time is over.
+    pub(crate) requests: Option<u64>,
     pub(crate) pid: Option<u32>,
 }
 
@@ -62,6 +64,7 @@ impl Plan {
             clients: 4000,
             first_client: Ipv4Addr::new(127, 1, 0, 0),
             duration: Duration::from_secs(1),
+            requests: None,
             pid: None,
         }
     }
@@ -98,7 +101,7 @@ impl Plan {
     }
 }
 
-/// The transmit field of a request: when it was sent, 40 bits of nanoseconds; by which client, 23
+/// The transmit field of a request: when it was sent, 39 bits of nanoseconds; by which client, 24
 /// bits; and a lowest bit of 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cookie {
@@ -106,10 +109,10 @@ struct Cookie {
     client: u32,
 }
 
-const CLIENT_BITS: u32 = 23;
+const CLIENT_BITS: u32 = 24;
 const CLIENTS_MAX: u32 = 1 << CLIENT_BITS;
-/// 2^40 ns are 1099 s.
-const DURATION_MAX: Duration = Duration::from_secs(900);
+/// 2^39 ns are 549 s.
+const DURATION_MAX: Duration = Duration::from_secs(500);
 
 impl Cookie {
     fn to_wire(self) -> NtpTimestamp {
@@ -238,8 +241,12 @@ impl<'a> Generator<'a> {
             if now > self.last_sent.max(self.last_reply) + PATIENCE {
                 self.on_the_way = 0;
             }
-            if now < self.plan.duration {
-                let due = self.due(now);
+            let left = self
+                .plan
+                .requests
+                .map_or(u64::MAX, |n| n.saturating_sub(self.outcome.sent));
+            if now < self.plan.duration && left > 0 {
+                let due = self.due(now).min(usize::try_from(left).unwrap_or(BATCH));
                 if due > 0 {
                     self.send(now, due)?;
                 }
@@ -456,6 +463,18 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_requests_ends_it_before_the_time_is_over() {
+        let outcome = check(
+            |plan| {
+                plan.requests = Some(100);
+                plan.duration = Duration::from_secs(100);
+            },
+            true,
+        );
+        assert_eq!((outcome.sent, outcome.replies), (100, 100));
+    }
+
+    #[test]
     fn interleaved_requests_follow_a_first_reply() {
         let outcome = check(
             |plan| {
@@ -482,7 +501,7 @@ mod tests {
                 client: 0,
             },
             Cookie {
-                sent_ns: (1 << 40) - 1,
+                sent_ns: (1 << 39) - 1,
                 client: CLIENTS_MAX - 1,
             },
         ] {

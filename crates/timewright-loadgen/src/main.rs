@@ -3,6 +3,7 @@
 //! ```text
 //! timewright-loadgen ADDRESS:PORT [OPTION VALUE]...
 //!   --seconds S       how long to send (1)
+//!   --requests N      end after N requests if that is sooner
 //!   --window N        closed loop: keep N requests on the way (the default, with 192)
 //!   --rate R          open loop: send R requests per second, whatever comes back
 //!   --clients N       number of client addresses (4000)
@@ -60,6 +61,7 @@ fn plan(mut words: impl Iterator<Item = String>) -> Result<Plan> {
 fn apply(plan: &mut Plan, option: &str, value: &str) -> Result<()> {
     match option {
         "--seconds" => plan.duration = Duration::try_from_secs_f64(value.parse()?)?,
+        "--requests" => plan.requests = Some(value.parse()?),
         "--window" => plan.pace = Pace::Window(value.parse()?),
         "--rate" => plan.pace = Pace::Rate(value.parse()?),
         "--clients" => plan.clients = value.parse()?,

@@ -119,7 +119,7 @@ pub(crate) fn server(arguments: &[&str]) -> Result<()> {
 }
 
 /// The program of a package, as shipped.
-fn build(package: &str) -> Result<PathBuf> {
+pub(crate) fn build(package: &str) -> Result<PathBuf> {
     run(cargo().args(["build", "--quiet", "--release", "--package", package]))?;
     Ok(target_dir().join("release").join(package))
 }

@@ -4,7 +4,7 @@
 use anyhow::{Result, bail};
 
 use crate::shell::{self, Profile, binaries, command, is_root};
-use crate::{peers, tools};
+use crate::{bench, peers, tools};
 
 /// How many process tests run side by side. They wait most of the time, so more than there are
 /// processors; the tests that measure take the machine for themselves.
@@ -19,6 +19,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     tools::need(tools::PROCESS_TESTS)?;
     let peers = peers::fetch()?;
     let programs = binaries(Profile::Release)?;
+    let generator = bench::build("timewright-loadgen")?;
     // The clock of this machine stays as it is whatever the programs under test do: the right to
     // set it is taken away from everything started here, and the harness checks that it is gone.
     let mut tests = command("setpriv");
@@ -33,6 +34,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         .args(arguments);
     tests.env("TIMEWRIGHT_CHRONYD", programs.chronyd);
     tests.env("TIMEWRIGHT_CHRONYC", programs.chronyc);
+    tests.env("TIMEWRIGHT_LOADGEN", generator);
     tests.env("TIMEWRIGHT_PEERS", peers.directory);
     // A failed test shows what the programs printed; where in the harness it failed is noise.
     tests.env("RUST_BACKTRACE", "0");
