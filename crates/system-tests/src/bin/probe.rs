@@ -10,6 +10,7 @@
 //!                                            each udp:ADDRESS:PORT or tcp:ADDRESS:PORT
 //! probe slow ADDRESS:PORT SERVER:PORT MS     a server behind a path of so many milliseconds each way
 //! probe rogue ADDRESS:PORT                   a time server whose every reply is bad in another way
+//! probe dns ADDRESS:PORT ANSWER MS           a name server that answers so late, or `never`
 //! ```
 //!
 //! A line without a reply within the time is answered by `-`. A line `=N` repeats the next one N
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         ["activate", first, second, program @ ..] => Err(activate(first, second, program)),
         ["slow", address, server, milliseconds] => slow(address, server, milliseconds),
         ["rogue", address] => rogue(address),
+        ["dns", address, answer, milliseconds] => dns(address, answer, milliseconds),
         _ => Err(io::Error::other("usage: probe udp|unix|replay ...")),
     };
     match outcome {
@@ -219,6 +221,51 @@ fn slow(address: &str, server: &str, milliseconds: &str) -> io::Result<()> {
             socket.send_to(buffer.get(..length).unwrap_or_default(), client)?;
         }
     }
+}
+
+/// Answers every question for IPv4 addresses (RFC 1035) with one, others with none.
+fn dns(address: &str, answer: &str, milliseconds: &str) -> io::Result<()> {
+    let answer: std::net::Ipv4Addr = answer.parse().map_err(io::Error::other)?;
+    let delay = match milliseconds {
+        "never" => None,
+        number => Some(Duration::from_millis(
+            number.parse().map_err(io::Error::other)?,
+        )),
+    };
+    let socket = UdpSocket::bind(address)?;
+    println!("ready");
+    let mut buffer = [0; 2048];
+    loop {
+        let (length, client) = socket.recv_from(&mut buffer)?;
+        println!("asked");
+        let reply = dns_reply(buffer.get(..length).unwrap_or_default(), answer);
+        let (Some(delay), Some(reply)) = (delay, reply) else {
+            continue;
+        };
+        let socket = socket.try_clone()?;
+        std::thread::spawn(move || {
+            std::thread::sleep(delay);
+            let _ = socket.send_to(&reply, client);
+        });
+    }
+}
+
+fn dns_reply(query: &[u8], answer: std::net::Ipv4Addr) -> Option<Vec<u8>> {
+    let (header, rest) = query.split_at_checked(12)?;
+    // The name ends with an empty label; type and class follow.
+    let name_end = rest.iter().position(|byte| *byte == 0)? + 1;
+    let question = rest.get(..name_end + 4)?;
+    let is_ipv4 = question.get(name_end..name_end + 2)? == [0, 1];
+    let mut reply = header.get(..2)?.to_vec();
+    // A response to a recursive query; one question, an answer or none.
+    reply.extend([0x81, 0x80, 0, 1, 0, u8::from(is_ipv4), 0, 0, 0, 0]);
+    reply.extend(question);
+    if is_ipv4 {
+        // The name of the question, type A, class IN, good for a second, four bytes.
+        reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4]);
+        reply.extend(answer.octets());
+    }
+    Some(reply)
 }
 
 /// What is wrong with a reply.
