@@ -171,7 +171,7 @@ fn dump_fault(text: &str) -> Option<&'static str> {
     } else if !text.ends_with('\n') || count != Some(samples.len()) || times.len() != samples.len()
     {
         Some("other samples than it says")
-    } else if times.windows(2).any(|pair| pair[0] >= pair[1]) {
+    } else if !times.is_sorted_by(|earlier, later| earlier < later) {
         Some("samples out of order")
     } else {
         None

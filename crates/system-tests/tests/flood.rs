@@ -47,16 +47,18 @@ impl Scene {
         attacker.must("ip route add local 10.0.0.0/8 dev lo");
         server.must("ip route add 10.0.0.0/8 via 192.168.163.134");
         let daemon = server.chronyd(&format!("allow\nlocal stratum 5\n{config}"));
-        let clients = [first, second];
         // One asks every second, one every minute after its first burst.
-        let daemons =
-            [("minpoll 0 maxpoll 0", 0), ("minpoll 6 maxpoll 6", 1)].map(|(poll, index)| {
-                clients[index].chronyd(&format!("server 192.168.163.131 iburst {poll}\n"))
-            });
+        let follow = |client: &Host, poll: &str| {
+            client.chronyd(&format!("server 192.168.163.131 iburst {poll}\n"))
+        };
+        let daemons = [
+            follow(&first, "minpoll 0 maxpoll 0"),
+            follow(&second, "minpoll 6 maxpoll 6"),
+        ];
         let scene = Self {
             _lab: lab,
             server,
-            clients,
+            clients: [first, second],
             attacker,
             daemon,
             _daemons: daemons,
@@ -75,8 +77,8 @@ impl Scene {
     /// NTP requests of a client as the server lists it.
     fn hits(&self, address: &str) -> Option<u64> {
         let rows = csv(&self.server, "clients");
-        let row = rows.iter().find(|row| row[0] == address)?;
-        row[1].parse().ok()
+        let is_wanted = |row: &&Vec<String>| row.first().is_some_and(|first| first == address);
+        rows.iter().find(is_wanted)?.get(1)?.parse().ok()
     }
 
     /// Valid replies the first client has had.
