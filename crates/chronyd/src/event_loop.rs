@@ -15,7 +15,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use timewright_config::Config;
 use timewright_core::discipline::jump::Wait;
-use timewright_core::engine::{Engine, LookupAnswer, Served};
+use timewright_core::engine::{Boot, Engine, LookupAnswer, Served};
 use timewright_core::event::{Event, Severity};
 use timewright_core::ids::SocketKey;
 use timewright_core::output::{Datagram, Exit, SocketRole, TxStamp};
@@ -88,9 +88,13 @@ impl Daemon {
         mut runtime: Runtime,
         options: &Options,
         config: Config,
+        keys: Option<Vec<u8>>,
         logger: &mut Logger,
     ) -> Result<Self, String> {
-        let boot = crate::boot::engine_values(&runtime, options, &config);
+        let boot = Boot {
+            keys,
+            ..crate::boot::engine_values(&runtime, options, &config)
+        };
         let points = crate::boot::check_points(&config);
         let engine = Engine::new(config, boot, now(), &mut runtime.context());
         let mut daemon = Self {
@@ -322,6 +326,9 @@ impl Daemon {
             }
             Feedback::Device(id) => {
                 engine.handle_device(now, id, None, &mut runtime.context());
+            }
+            Feedback::Keys(content) => {
+                engine.handle_keys(content.as_deref(), &mut runtime.context());
             }
             Feedback::LeapList(content) => engine.handle_leap_list(content),
             Feedback::Temperature(content) => {

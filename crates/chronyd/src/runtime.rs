@@ -4,7 +4,7 @@
 use crate::args::Options;
 use crate::clocks::{KernelRng, SystemClock, realtime};
 use crate::files::records::{RecordError, Records};
-use crate::files::{Change, Done, Job, StateFiles, read_regular};
+use crate::files::{Change, Done, Job, StateFiles, read_regular, secrets};
 use crate::logger::Logger;
 use crate::mail::Mailer;
 use crate::net::command::CommandSockets;
@@ -39,6 +39,8 @@ pub(crate) struct Paths {
     pub(crate) drift_file: Option<PathBuf>,
     pub(crate) dump_dir: Option<PathBuf>,
     pub(crate) source_dirs: Vec<Vec<PathBuf>>,
+    /// `keyfile`.
+    pub(crate) keys: Option<PathBuf>,
     /// `leapseclist`.
     pub(crate) leap_list: Option<PathBuf>,
     /// Sensor of `tempcomp`.
@@ -62,6 +64,8 @@ pub(crate) enum Feedback {
     Ready,
     /// All sources have been started, so dump files may be loaded.
     SourcesStarted,
+    /// The key file was read.
+    Keys(Option<Vec<u8>>),
     /// The list of leap seconds was read.
     LeapList(Option<Vec<u8>>),
     /// The sensor was read.
@@ -245,7 +249,8 @@ impl Runtime {
                 self.completed(Some(ticket), true);
             }
             Output::Rekey { ticket } => {
-                // Without keys there is nothing to read again.
+                let keys = self.read_keys(logger);
+                self.feedback.push_back(Feedback::Keys(keys));
                 self.completed(Some(ticket), true);
             }
             Output::CycleLogs { ticket } => {
@@ -281,6 +286,11 @@ impl Runtime {
                 self.exit.get_or_insert(exit);
             }
         }
+    }
+
+    /// The content of the `keyfile`; `None` if there is none or it is unreadable.
+    pub(crate) fn read_keys(&self, logger: &mut Logger) -> Option<Vec<u8>> {
+        secrets::read(self.paths.keys.as_ref()?, logger)
     }
 
     /// The content of `leapseclist`; `None` if there is none or it is unreadable.

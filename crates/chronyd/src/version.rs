@@ -15,7 +15,7 @@ const FEATURES: [(&str, bool); 10] = [
     ("SCFILTER", false),
     ("SIGND", false),
     ("NTS", false),
-    ("SECHASH", false),
+    ("SECHASH", true),
     ("IPV6", true),
     ("DEBUG", false),
 ];

@@ -149,39 +149,6 @@ fn every_protocol_version_is_understood_from_debians_client() {
     }
 }
 
-#[test]
-fn a_symmetric_key_is_shared_with_debians_chronyd() {
-    let host = Lab::new().host("host131", "192.168.163.131/24");
-    if !host.chronyd_has("SECHASH") {
-        // Not built yet: then it says so instead of running without the authentication asked for.
-        let daemon = host.chronyd("keyfile /etc/chrony.keys\n");
-        assert!(
-            daemon.stderr().contains("keyfile directive has no effect"),
-            "{}",
-            daemon.stderr()
-        );
-        return;
-    }
-    let keys = "1 MD5 ASCII:abcdefghijkl\n2 SHA1 HEX:0123456789ABCDEF0123456789ABCDEF01234567\n";
-    for (daemon, client) in [("chronyd", "debian-chronyd"), ("debian-chronyd", "chronyd")] {
-        for key in [1, 2] {
-            let lab = Lab::new();
-            let (server, host) = lab.server_and_client();
-            for host in [&server, &host] {
-                host.write("/etc/chrony.keys", keys);
-                host.must("chmod 640 /etc/chrony.keys");
-            }
-            let keyfile = "keyfile /etc/chrony.keys\n";
-            let _server = server.daemon(daemon, "", &format!("{SERVER}{keyfile}"));
-            let config = format!("server 192.168.163.131 iburst key {key}\n{keyfile}");
-            let _client = host.daemon(client, "", &config);
-            wait_until_selected(&host);
-            let rows = csv(&host, "authdata");
-            assert_eq!(rows[0][1..3], ["SK".to_owned(), key.to_string()]);
-        }
-    }
-}
-
 /// ntpsec's ntpd, told not to touch the clock.
 fn ntpd(host: &Host, config: &str) -> Process {
     host.write(

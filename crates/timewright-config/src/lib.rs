@@ -45,7 +45,7 @@ pub use hwtimestamp::{HwTimestampSpec, RxFilter};
 pub use include::{
     CONF_SUFFIX, DIRECTORIES_MAX, SOURCES_SUFFIX, read_source_dirs, select_fragments,
 };
-pub use keys::{KeyFile, KeySpec, KeyType, Secret};
+pub use keys::{KeyFile, KeySpec, KeyType, KeyWarning, Secret};
 pub use local::{LocalSpec, parse_local};
 pub use parser::{INCLUDE_LEVEL_MAX, ParseFailure, ParseOptions, Parsed, parse_file, parse_lines};
 pub use ratelimit::RateLimit;

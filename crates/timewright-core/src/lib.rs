@@ -14,6 +14,7 @@ pub mod engine;
 pub mod event;
 pub mod hwclock;
 pub mod ids;
+pub mod keys;
 pub mod output;
 pub mod refclock;
 pub mod reference;

@@ -56,6 +56,7 @@ enum Feedback {
     Ready,
     SourcesStarted,
     Temperature,
+    Keys,
     LeapList,
     Sources,
     Device(DeviceId),
@@ -255,6 +256,10 @@ impl Daemon {
                     self.single_input(node, net, |e, now, cx| {
                         e.handle_device(now, id, reading.as_ref(), cx);
                     });
+                }
+                Feedback::Keys => {
+                    let keys = node.setup.boot.keys.clone();
+                    self.single_input(node, net, |e, _, cx| e.handle_keys(keys.as_deref(), cx));
                 }
                 Feedback::LeapList => {
                     self.engine
@@ -499,8 +504,10 @@ impl Daemon {
                     self.feedback.push_back(Feedback::Sources);
                     self.complete(Some(ticket));
                 }
-                // Key files never change here, and there are no logs to reopen.
-                Output::Rekey { ticket } | Output::CycleLogs { ticket } => {
+                // There are no logs to reopen.
+                Output::CycleLogs { ticket } => self.complete(Some(ticket)),
+                Output::Rekey { ticket } => {
+                    self.feedback.push_back(Feedback::Keys);
                     self.complete(Some(ticket));
                 }
                 Output::ReadDevice { id } => self.feedback.push_back(Feedback::Device(id)),

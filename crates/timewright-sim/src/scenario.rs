@@ -496,6 +496,9 @@ impl Host {
         let fragments = timewright_config::read_source_dirs(&config.source_dirs, &files);
         boot.fragments.extend(fragments);
         let content = |path: &Path| files.read_file(path).ok();
+        if let Some(keys) = &config.process.key_file {
+            boot.keys = boot.keys.or_else(|| content(keys));
+        }
         if let Some(list) = &config.leap.list {
             boot.leap_list = boot.leap_list.or_else(|| content(list));
         }

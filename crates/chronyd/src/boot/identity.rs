@@ -2,6 +2,7 @@
 
 use super::Fatal;
 use crate::args::Options;
+use crate::files::secrets;
 use crate::logger::Logger;
 use timewright_config::Config;
 use timewright_sys::error_text;
@@ -63,6 +64,9 @@ pub(super) fn drop_privileges(
         // Programs that send mail may be set-group-id; without them nothing is ever executed.
         if config.logs.mail_on_change.is_none() {
             let _ = forbid_new_privileges();
+        }
+        if let Some(keys) = &config.process.key_file {
+            secrets::check_access(keys, logger);
         }
     }
     if process::effective_user() == 0 {

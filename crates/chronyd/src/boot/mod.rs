@@ -12,8 +12,8 @@ use crate::args::Options;
 use crate::clocks::{KernelClock, SystemClock};
 use crate::daemonise::{self, Side};
 use crate::event_loop::Daemon;
-use crate::files::pid;
 use crate::files::records::Records;
+use crate::files::{pid, secrets};
 use crate::logger::Logger;
 use crate::net::command::{CommandConfig, CommandSockets};
 use crate::net::{Inherited, LACKS_V6_ONLY, NetConfig, PerFamily, SocketTable, announced};
@@ -91,6 +91,8 @@ fn start(options: &Options, logger: &mut Logger) -> Result<Started, Fatal> {
     config.check_refclocks().map_err(fault)?;
     configuration::warn_of_missing(options, &config, &used, logger);
     let mut inherited = Inherited::take_over(passed);
+    // As root: the file need not be readable by the user the daemon runs as.
+    let keys = (config.process.key_file.as_ref()).and_then(|path| secrets::read(path, logger));
     let command = open_command_sockets(options, &config, &mut inherited, logger);
     timewright_config::check_access(&config.server.access).map_err(fault)?;
     timewright_config::check_access(&config.command.access).map_err(fault)?;
@@ -104,7 +106,7 @@ fn start(options: &Options, logger: &mut Logger) -> Result<Started, Fatal> {
     let manager = Manager::from_environment(supervisor);
     let records = Records::new(config.logs.dir.clone(), u64::from(config.logs.banner));
     let runtime = Runtime::new(clock, sockets, command, records, paths, manager, options);
-    let mut daemon = Daemon::new(runtime, options, config, logger)?;
+    let mut daemon = Daemon::new(runtime, options, config, keys, logger)?;
 
     let termination =
         Termination::install().map_err(|(signal, _)| format!("sigaction({signal}) failed"))?;

@@ -46,6 +46,7 @@ pub(super) fn prepare(config: &Config, user: User, logger: &mut Logger) -> Paths
             .map(|drift| drift.path.clone()),
         dump_dir: config.client.dump_dir.clone(),
         source_dirs: config.source_dirs.clone(),
+        keys: config.process.key_file.clone(),
         leap_list: config.leap.list.clone(),
         temperature: config
             .clock

@@ -8,6 +8,7 @@ pub(crate) mod pid;
 mod read;
 pub(crate) mod records;
 mod replace;
+pub(crate) mod secrets;
 mod state;
 #[cfg(test)]
 pub(crate) mod testing;

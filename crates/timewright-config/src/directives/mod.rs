@@ -94,7 +94,6 @@ const PENDING: &[&str] = &[
     "hwclockfile",
     "hwtimestamp",
     "hwtstimeout",
-    "keyfile",
     "maxntsconnections",
     "nocerttimecheck",
     "nosystemcert",

@@ -6,8 +6,9 @@ use crate::engine::{Context, Engine};
 use crate::ids::SourceId;
 use crate::select::SourceKind;
 use crate::server::client_log::ClientReport;
-use crate::source::SourceAddress;
+use crate::source::{AuthMethod, SourceAddress};
 use std::net::{IpAddr, Ipv4Addr};
+use timewright_config::KeyType;
 use timewright_control::reply::{
     Activity, AuthData, AuthMode, CLIENTS_MAX, ClientAccess, Clients, ManualSample, ManualSamples,
     NtpData, SelectData, ServerStats, Smoothing, SmoothingFlags, SourceData, SourceMode,
@@ -194,16 +195,26 @@ impl Engine {
         .into()
     }
 
-    /// Without keys in this build nothing is authenticated.
+    /// How a source is authenticated (`auth-nts.md` 7).
     pub(super) fn auth_data(&self, address: Address) -> Answer {
-        if self.id_of(address).is_none() || source_address(address).is_none() {
+        let source = source_address(address).and_then(|_| self.id_of(address));
+        let Some(association) = source.and_then(|id| self.table.get(id)) else {
             return Status::NoSuchSource.into();
-        }
+        };
+        let (mode, key_id) = match association.config().auth {
+            AuthMethod::None => (AuthMode::None, 0),
+            AuthMethod::Key(id) => (AuthMode::Symmetric, id),
+            AuthMethod::Nts => (AuthMode::Nts, 0),
+        };
+        let key = self
+            .keys
+            .get(key_id)
+            .filter(|_| mode == AuthMode::Symmetric);
         ReplyData::AuthData(AuthData {
-            mode: AuthMode::None,
-            key_type: 0,
-            key_id: 0,
-            key_length: 0,
+            mode,
+            key_type: key.map_or(0, |key| key_type(key.kind())),
+            key_id,
+            key_length: key.map_or(0, |key| u16::try_from(key.bits()).unwrap_or(u16::MAX)),
             ke_attempts: 0,
             last_ke_ago: u32::MAX,
             cookies: 0,
@@ -368,4 +379,23 @@ fn access(report: &ClientReport) -> ClientAccess {
 )]
 fn whole_seconds(span: Seconds) -> u32 {
     span.0 as u32
+}
+
+/// The number of a type of keys (`auth-nts.md` 1.2).
+const fn key_type(kind: KeyType) -> u16 {
+    match kind {
+        KeyType::Md5 => 1,
+        KeyType::Sha1 => 2,
+        KeyType::Sha256 => 3,
+        KeyType::Sha384 => 4,
+        KeyType::Sha512 => 5,
+        KeyType::Sha3_224 => 6,
+        KeyType::Sha3_256 => 7,
+        KeyType::Sha3_384 => 8,
+        KeyType::Sha3_512 => 9,
+        KeyType::Tiger => 10,
+        KeyType::Whirlpool => 11,
+        KeyType::Aes128 => 13,
+        KeyType::Aes256 => 14,
+    }
 }

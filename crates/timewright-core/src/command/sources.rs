@@ -8,7 +8,8 @@ use crate::output::{Family, FamilyFilter, Output};
 use crate::select::SelectOptions;
 use crate::source::association::Tuning;
 use crate::source::{
-    AddError, Connectivity, NewSource, Origin, SourceAddress, SourceConfig, SourceKind, SourceMatch,
+    AddError, AuthMethod, Connectivity, NewSource, Origin, SourceAddress, SourceConfig, SourceKind,
+    SourceMatch,
 };
 use std::net::IpAddr;
 use timewright_control::request::{
@@ -249,7 +250,10 @@ fn new_source(source: &AddSource) -> NewSource {
             net_correction: has(SourceFlags::EXTFIELD_NET_CORRECTION),
             net_correction_10a: false,
             maxsources: source.max_sources,
-            authenticate: source.auth_key != 0 || has(SourceFlags::NTS),
+            auth: AuthMethod::new(
+                Some(source.auth_key).filter(|id| *id != 0),
+                has(SourceFlags::NTS),
+            ),
             select: timewright_config::SelectOptions {
                 noselect: select.contains(SelectFlags::NOSELECT),
                 prefer: select.contains(SelectFlags::PREFER),

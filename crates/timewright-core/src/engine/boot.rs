@@ -35,6 +35,8 @@ pub struct Boot {
     pub ipv6: bool,
     /// Content of the drift file, if there is one.
     pub drift_file: Option<String>,
+    /// Content of the `keyfile`; `None` if there is none or it is unreadable.
+    pub keys: Option<Vec<u8>>,
     /// Content of the `leapseclist` file.
     pub leap_list: Option<Vec<u8>>,
     /// Content of the file of the `leapsectz` zone.
@@ -63,6 +65,7 @@ impl Default for Boot {
             ipv4: true,
             ipv6: true,
             drift_file: None,
+            keys: None,
             leap_list: None,
             leap_zone: None,
             tempcomp_points: None,

@@ -41,6 +41,7 @@ use crate::discipline::tempcomp::Tempcomp;
 use crate::discipline::{Cx, Effects, LocalClock};
 use crate::event::Event;
 use crate::ids::{SocketKey, SourceId, Ticket, Tickets};
+use crate::keys::KeyRing;
 use crate::output::{
     ControlOrigin, Datagram, Exit, FileKind, FileWrite, LogFile, Output, OutputQueue, TxStamp,
 };
@@ -110,6 +111,7 @@ pub struct Engine {
     pub(crate) reference: Reference,
     pub(crate) selector: Selector,
     pub(crate) table: SourceTable,
+    pub(crate) keys: KeyRing,
     params: Params,
     our_reference: OurReference,
     pub(crate) sockets: Sockets,
@@ -322,6 +324,16 @@ impl Engine {
         self.settle(cx);
     }
 
+    /// The key file as it is now, `None` if unreadable. Its keys take the place of those before.
+    pub fn handle_keys(&mut self, content: Option<&[u8]>, cx: &mut Context<'_>) {
+        let Some(path) = &self.config.process.key_file else {
+            return;
+        };
+        let (keys, events) = KeyRing::load(path, content);
+        self.keys = keys;
+        cx.out.extend_log(events);
+    }
+
     /// The list of leap seconds as it is now, `None` if unreadable; it holds from the next look-up
     /// on.
     pub fn handle_leap_list(&mut self, content: Option<Vec<u8>>) {
@@ -410,6 +422,7 @@ impl Engine {
             event_time: self.event_time,
             params: &self.params,
             reference: &self.our_reference,
+            keys: &self.keys,
             clock: &mut clock,
             rng: cx.rng,
             out: cx.out,

@@ -5,7 +5,6 @@ use crate::discipline::ClockChange;
 use crate::output::{Datagram, Output};
 use crate::rng::Rng;
 use crate::server::access::AccessTable;
-use crate::server::auth::NoKeys;
 use crate::server::snapshot::ReferenceState;
 use crate::server::{
     ServeContext, ServerConfig, ServerSnapshot, ServerTables, Shard, Verdict, respond,
@@ -40,7 +39,6 @@ pub(crate) struct Server {
     pub(crate) snapshot: ServerSnapshot,
     /// For which families a server socket is held because clients are allowed.
     pub(crate) listening: [bool; 2],
-    keys: NoKeys,
 }
 
 impl Server {
@@ -51,7 +49,6 @@ impl Server {
             command_access: AccessTable::new(),
             snapshot,
             listening: [false; 2],
-            keys: NoKeys,
         }
     }
 
@@ -93,19 +90,20 @@ impl Engine {
         reply: &mut [u8],
         cx: &mut Context<'_>,
     ) -> Verdict {
-        let Self { server, wake, .. } = self;
+        let Self {
+            server, wake, keys, ..
+        } = self;
         let Server {
             shard,
             tables,
             snapshot,
-            keys,
             ..
         } = server;
         let clock = &mut *cx.clock;
         let mut serve = ServeContext {
             snapshot,
             tables,
-            auth: keys,
+            auth: &mut &*keys,
             now: *wake,
             clock: &mut || clock.now(),
             rng: cx.rng,

@@ -57,7 +57,7 @@ impl Engine {
                         kind: SourceKind::Ntp,
                         ref_id: refid,
                         name: source_name(address, &name),
-                        authenticated: config.authenticate,
+                        authenticated: config.auth.is_some(),
                         options: config.select.into(),
                         max_unreachable: u32::try_from(config.maxunreach).unwrap_or(0),
                         stats: StatsConfig::new(minimum, maximum, self.params.precision)

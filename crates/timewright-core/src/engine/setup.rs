@@ -11,6 +11,7 @@ use crate::discipline::tempcomp::{Curve, Tempcomp};
 use crate::discipline::{Effects, LocalClock, LocalClockConfig};
 use crate::event::Severity;
 use crate::ids::Tickets;
+use crate::keys::KeyRing;
 use crate::refclock::Refclocks;
 use crate::reference::{
     DriftConfig, LeapDatabase, LeapFile, LocalReferenceConfig, MailConfig, Mode, Reference,
@@ -67,6 +68,7 @@ impl Engine {
         let mut engine = Self {
             selector: Selector::new(select_config(&config)),
             table: SourceTable::new(),
+            keys: KeyRing::default(),
             our_reference: OurReference::default(),
             sockets: Sockets::new(SocketPolicy {
                 port: config.server.port,
@@ -97,6 +99,8 @@ impl Engine {
             event_time,
         };
         engine.add_refclocks(cx);
+        let keys = engine.boot.keys.take();
+        engine.handle_keys(keys.as_deref(), cx);
         engine.apply_effects(effects, cx);
         engine.sockets.open_permanent(cx.out);
         engine.apply_configured_access(cx);

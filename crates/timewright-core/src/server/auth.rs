@@ -1,6 +1,7 @@
 //! The seam to the keys: who judges authenticated requests and seals the responses.
 
-use timewright_wire::{BuildError, Packet, PacketBuilder, refid};
+use crate::keys::KeyRing;
+use timewright_wire::{AuthMode, BuildError, Packet, PacketBuilder, refid};
 
 /// What a check of a request that claims to be authenticated found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,21 +56,30 @@ pub trait Authenticator {
     ) -> Result<(), BuildError>;
 }
 
-/// A server without any keys: what claims to be authenticated is not answered.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoKeys;
-
-impl Authenticator for NoKeys {
-    fn check(&mut self, _request: &Packet<'_>) -> Claim {
-        Claim::Refused
+/// Any symmetric key authenticates a request, and its response (`auth-nts.md` 1.4). What claims
+/// to be authenticated in another way, or is not genuine, is not answered.
+impl Authenticator for &KeyRing {
+    fn check(&mut self, request: &Packet<'_>) -> Claim {
+        let genuine = request.auth == AuthMode::Symmetric
+            && request.mac.as_ref().is_some_and(|mac| {
+                self.get(mac.key_id)
+                    .is_some_and(|key| key.verify(request.bytes(), request.header.version, mac))
+            });
+        if genuine {
+            Claim::Genuine
+        } else {
+            Claim::Refused
+        }
     }
 
     fn seal(
         &mut self,
-        _request: &Packet<'_>,
+        request: &Packet<'_>,
         _kiss: Option<Kiss>,
-        _reply: &mut PacketBuilder<'_>,
+        reply: &mut PacketBuilder<'_>,
     ) -> Result<(), BuildError> {
-        Err(BuildError::NoRoom { len: 0 })
+        let key = request.mac.and_then(|mac| self.get(mac.key_id));
+        key.ok_or(BuildError::NoRoom { len: 0 })?
+            .seal(request.header.version, reply)
     }
 }

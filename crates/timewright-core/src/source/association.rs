@@ -37,18 +37,6 @@ const MAX_SUBSECOND_DELAY: Seconds = Seconds(0.01);
 /// Late transmit stamps differ from the daemon's by no more than this.
 const MAX_TX_LATENESS: Seconds = Seconds(1.0);
 
-/// How a source is authenticated. Keys and NTS will be further variants; the places that depend
-/// on it are those that match on this type.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Auth {
-    /// Not at all.
-    #[default]
-    None,
-    /// The configuration asks for a key or NTS that is not at hand: nothing is sent, and nothing
-    /// received would be believed.
-    Unavailable,
-}
-
 /// Whether a source is polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperatingMode {
@@ -163,7 +151,6 @@ pub struct Association {
     pub(crate) address: SourceAddress,
     pub(crate) port: u16,
     pub(crate) config: SourceConfig,
-    pub(crate) auth: Auth,
     pub(crate) mode: OperatingMode,
     pub(crate) suspended: bool,
     pub(crate) poll: Poll,
@@ -202,11 +189,6 @@ impl Association {
             kind,
             address,
             port,
-            auth: if config.authenticate {
-                Auth::Unavailable
-            } else {
-                Auth::None
-            },
             mode: OperatingMode::Offline,
             suspended: true,
             poll: Poll::new(config.minpoll, config.maxpoll),
@@ -269,10 +251,7 @@ impl Association {
     /// Whether responses have to be authenticated.
     #[must_use]
     pub const fn is_authenticated(&self) -> bool {
-        match self.auth {
-            Auth::None => false,
-            Auth::Unavailable => true,
-        }
+        self.config.auth.is_some()
     }
 
     /// The options in force.

@@ -1,5 +1,6 @@
 //! Options of one source, brought into their effective ranges (`ntp-engine.md` 2).
 
+use crate::keys::Key;
 use timewright_config::SelectOptions;
 use timewright_time::Seconds;
 
@@ -79,10 +80,40 @@ pub struct SourceConfig {
     pub net_correction_10a: bool,
     /// Pools: how many sources to use.
     pub maxsources: u32,
-    /// Whether responses must be authenticated (`key`, `nts`).
-    pub authenticate: bool,
+    /// How the source is authenticated (`key`, `nts`).
+    pub auth: AuthMethod,
     /// Selection options.
     pub select: SelectOptions,
+}
+
+/// How a source is authenticated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// Not at all.
+    #[default]
+    None,
+    /// By a symmetric key, by its number.
+    Key(u32),
+    /// By Network Time Security.
+    Nts,
+}
+
+impl AuthMethod {
+    /// What the options `key` and `nts` ask for; `nts` wins.
+    #[must_use]
+    pub const fn new(key: Option<u32>, nts: bool) -> Self {
+        match key {
+            _ if nts => Self::Nts,
+            Some(id) => Self::Key(id),
+            None => Self::None,
+        }
+    }
+
+    /// Whether there is any.
+    #[must_use]
+    pub const fn is_some(self) -> bool {
+        !matches!(self, Self::None)
+    }
 }
 
 impl Default for SourceConfig {
@@ -115,7 +146,7 @@ impl Default for SourceConfig {
             net_correction: false,
             net_correction_10a: false,
             maxsources: 4,
-            authenticate: false,
+            auth: AuthMethod::None,
             select: SelectOptions::default(),
         }
     }
@@ -153,7 +184,7 @@ impl From<&timewright_config::SourceOptions> for SourceConfig {
             net_correction: options.extfields.net_correction,
             net_correction_10a: options.extfields.net_correction_10a,
             maxsources: options.maxsources,
-            authenticate: options.key.is_some() || options.nts,
+            auth: AuthMethod::new(options.key, options.nts),
             select: options.select,
         }
     }
@@ -188,11 +219,16 @@ impl SourceConfig {
         self
     }
 
-    /// NTP version of requests. Without a configured one it is 4: older versions are chosen only
-    /// for keys with a long MAC.
+    /// NTP version of requests. Without a configured one it is 4, or 3 if only that has room for
+    /// the code of the `key` and nothing needs version 4 (`auth-nts.md` 1.3).
     #[must_use]
-    pub fn request_version(&self) -> u8 {
-        self.version.unwrap_or(4)
+    pub fn request_version(&self, key: Option<&Key>) -> u8 {
+        let needs_4 =
+            self.xleave || self.mono_root || self.net_correction || self.net_correction_10a;
+        self.version.unwrap_or_else(|| match key {
+            Some(key) if !needs_4 => key.packet_version(),
+            _ => 4,
+        })
     }
 }
 
@@ -282,6 +318,6 @@ mod tests {
             (config.minstratum, config.polltarget, config.maxsources),
             (15, 1, 16)
         );
-        assert_eq!((config.filter, config.request_version()), (256, 4));
+        assert_eq!((config.filter, config.request_version(None)), (256, 4));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::event::Event;
 use crate::ids::{SourceId, Tickets};
+use crate::keys::KeyRing;
 use crate::output::OutputQueue;
 use crate::rng::{self, Rng};
 use crate::source::{Sockets, SourceAddress, SourceConfig};
@@ -193,6 +194,8 @@ pub struct Env<'a> {
     pub params: &'a Params,
     /// Our reference data.
     pub reference: &'a OurReference,
+    /// Symmetric keys.
+    pub keys: &'a KeyRing,
     /// The clock.
     pub clock: &'a mut dyn CookedClock,
     /// Randomness.

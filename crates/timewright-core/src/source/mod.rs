@@ -40,7 +40,7 @@ mod tests;
 mod transmit;
 
 pub use association::{Association, OperatingMode};
-pub use config::{Connectivity, SourceConfig};
+pub use config::{AuthMethod, Connectivity, SourceConfig};
 pub use env::{CookedClock, Env, MeasurementLog, OurReference, Params, SourceQueries, StatsAction};
 pub use record::MeasurementRecord;
 pub use report::{Activity, NtpReport};

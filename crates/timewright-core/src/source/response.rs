@@ -2,7 +2,8 @@
 
 use crate::event::Event;
 use crate::output::{Datagram, LogFile, Output, StampSource};
-use crate::source::association::{After, Association, Auth, OperatingMode, Step};
+use crate::source::association::{After, Association, OperatingMode, Step};
+use crate::source::config::AuthMethod;
 use crate::source::env::{Env, MeasurementLog, StatsAction};
 use crate::source::measure::{
     Inputs, Kind, LocalStamp, MAX_MONO_DOFFSET, MAX_ROOT_DISTANCE, Measurement, Tests, test_a,
@@ -204,7 +205,7 @@ impl Association {
             t1: header.receive != x.remote_rx || header.transmit != x.remote_tx,
             t2: basic || interleaved,
             t3: known.iter().all(|t| !t.is_zero()),
-            t5: was_saved || self.is_authentic(packet),
+            t5: was_saved || self.is_authentic(packet, env),
             t6: header.leap != Leap::Unsynchronised && (1..=15).contains(&header.stratum),
             t7: root_delay / 2.0 + root_dispersion < MAX_ROOT_DISTANCE,
             ..Tests::default()
@@ -251,10 +252,15 @@ impl Association {
     }
 
     /// Test 5. A packet authenticated in a way we did not ask for is as bad as one that is not.
-    fn is_authentic(&self, packet: &Packet<'_>) -> bool {
-        match self.auth {
-            Auth::None => packet.auth == AuthMode::None,
-            Auth::Unavailable => false,
+    fn is_authentic(&self, packet: &Packet<'_>, env: &Env<'_>) -> bool {
+        match (self.config.auth, packet.auth) {
+            (AuthMethod::None, AuthMode::None) => true,
+            (AuthMethod::Key(id), AuthMode::Symmetric) => packet
+                .mac
+                .as_ref()
+                .zip(env.keys.get(id))
+                .is_some_and(|(mac, key)| key.verify(packet.bytes(), packet.header.version, mac)),
+            _ => false,
         }
     }
 
@@ -547,9 +553,7 @@ impl Association {
         report.jitter_asymmetry = env.stats.jitter_asymmetry(self.id);
         report.tests = judged.tests;
         report.interleaved = judged.interleaved;
-        report.authenticated = match self.auth {
-            Auth::None | Auth::Unavailable => false,
-        };
+        report.authenticated = self.config.auth.is_some();
         report.tx_source = Some(tx);
         report.rx_source = Some(rx);
         report.total_valid = report.total_valid.wrapping_add(1);

@@ -4,6 +4,7 @@ use crate::event::Event;
 use crate::ids::{SocketKey, SourceId, Ticket};
 use crate::output::{Datagram, Family, FamilyFilter, Output, TxStamp};
 use crate::source::association::{Association, OperatingMode, Step, Tuning};
+use crate::source::config::AuthMethod;
 use crate::source::env::{Env, StatsAction};
 use crate::source::measure::{Kind, LocalStamp};
 use crate::source::names::{Lookup, Names, Target};
@@ -284,6 +285,9 @@ impl SourceTable {
         origin: Origin,
         env: &mut Env<'_>,
     ) -> SourceId {
+        if let AuthMethod::Key(key) = config.auth {
+            env.out.extend_log(env.keys.complaint(key));
+        }
         let id = self.issue_id();
         let kind = match source.kind {
             SourceKind::Peer => Kind::Peer,

@@ -1,9 +1,11 @@
 //! Sending requests (`ntp-engine.md` 3.4 and 4).
 
 use crate::ids::SocketKey;
+use crate::keys::Key;
 use crate::output::{Output, StampSource};
 use crate::rng;
-use crate::source::association::{After, Association, Auth, OperatingMode, Step};
+use crate::source::association::{After, Association, OperatingMode, Step};
+use crate::source::config::AuthMethod;
 use crate::source::env::{Env, StatsAction};
 use crate::source::measure::{Kind, LocalStamp, MAX_RESPONSE_TIME};
 use crate::source::poll::Poll;
@@ -244,11 +246,15 @@ impl Association {
         interleaved: bool,
         env: &mut Env<'_>,
     ) -> Option<()> {
-        if self.auth == Auth::Unavailable {
-            return None;
-        }
+        let key = match self.config.auth {
+            AuthMethod::None => None,
+            // Without what is asked for nothing is sent.
+            AuthMethod::Key(id) => Some(env.keys.get(id)?),
+            AuthMethod::Nts => return None,
+        };
         let mut buffer = [0; MAX_PACKET_LEN];
-        let (packet, header, local_tx) = self.build(&mut buffer, reply, interleaved, env).ok()?;
+        let (packet, header, local_tx) =
+            self.build(&mut buffer, key, reply, interleaved, env).ok()?;
         self.exchange.local_ntp_rx = header.receive;
         self.exchange.local_ntp_tx = header.transmit;
         self.exchange.local_tx = local_tx;
@@ -274,13 +280,14 @@ impl Association {
     fn build(
         &self,
         buffer: &mut [u8],
+        key: Option<&Key>,
         reply: &Reply,
         interleaved: bool,
         env: &mut Env<'_>,
     ) -> Result<(Vec<u8>, Header, LocalStamp), BuildError> {
         let x = &self.exchange;
         let interleaved = interleaved && !reply.remote_rx.is_zero() && !x.local_tx.time.is_zero();
-        let mut header = self.header(env);
+        let mut header = self.header(self.config.request_version(key), env);
         let precision = match self.kind {
             Kind::Client => CLIENT_PRECISION,
             Kind::Peer => header.precision,
@@ -316,6 +323,9 @@ impl Association {
             }
         };
         builder.set_header(&header);
+        if let Some(key) = key {
+            key.seal(header.version, &mut builder)?;
+        }
         let (time, error) = env.clock.read();
         let local_tx = LocalStamp {
             time,
@@ -327,9 +337,8 @@ impl Association {
     }
 
     /// The header without the timestamps of the exchange.
-    fn header(&self, env: &Env<'_>) -> Header {
+    fn header(&self, version: u8, env: &Env<'_>) -> Header {
         let poll = i8::try_from(self.poll.current).unwrap_or(i8::MAX);
-        let version = self.config.request_version();
         match self.kind {
             Kind::Client => Header {
                 leap: Leap::Normal,

@@ -2,6 +2,7 @@
 //! that remember what they were told, and a driver that records outputs.
 
 use crate::ids::{SocketKey, SourceId, Ticket, Tickets};
+use crate::keys::KeyRing;
 use crate::output::FamilyFilter;
 use crate::output::{Datagram, Output, OutputQueue, PacketStamp, StampSource, TxStamp};
 use crate::rng::Rng;
@@ -175,6 +176,7 @@ pub(super) struct Bench {
     pub(super) clock: TestClock,
     pub(super) params: Params,
     pub(super) reference: OurReference,
+    pub(super) keys: KeyRing,
     pub(super) rng: TestRng,
     pub(super) timers: Timers,
     pub(super) sockets: Sockets,
@@ -206,6 +208,7 @@ impl Bench {
                 ..Params::default()
             },
             reference: OurReference::default(),
+            keys: KeyRing::default(),
             rng: TestRng(seed),
             timers: Timers::new(),
             sockets: Sockets::new(SocketPolicy::default()),
@@ -243,6 +246,7 @@ impl Bench {
             event_time: raw.cook(Seconds::ZERO),
             params: &self.params,
             reference: &self.reference,
+            keys: &self.keys,
             clock: &mut self.clock,
             rng: &mut self.rng,
             out: &mut self.out,

@@ -4,9 +4,9 @@
 use super::bench::{Bench, Sent, TestRng};
 use crate::discipline::CookLine;
 use crate::ids::SourceId;
+use crate::keys::KeyRing;
 use crate::output::{Datagram, PacketStamp, StampSource};
 use crate::server::access::{AccessRule, Permission, Subnet};
-use crate::server::auth::NoKeys;
 use crate::server::snapshot::{MonoScale, ReferenceState, ServerSnapshot, SlewCount};
 use crate::server::{ServeContext, ServerConfig, ServerTables, Shard, Verdict, respond};
 use crate::source::SourceConfig;
@@ -98,7 +98,7 @@ impl Round {
         let transmit = self.now();
         Header {
             leap: Leap::Normal,
-            version: self.bench.get(self.id).config().request_version(),
+            version: self.bench.get(self.id).config().request_version(None),
             mode: match (self.peer, self.rng.chance()) {
                 (false, _) => Mode::Server,
                 (true, true) => Mode::Active,
@@ -342,7 +342,7 @@ impl Server {
         let mut cx = ServeContext {
             snapshot: &self.snapshot,
             tables: &self.tables,
-            auth: &mut NoKeys,
+            auth: &mut &KeyRing::default(),
             now: Now {
                 mono: bench.mono,
                 raw,

@@ -8,6 +8,7 @@
 mod bench;
 mod connectivity;
 mod exchange;
+mod keys;
 mod measure;
 mod names;
 mod peers;

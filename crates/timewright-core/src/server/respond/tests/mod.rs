@@ -4,9 +4,9 @@ use super::*;
 use crate::discipline::CookLine;
 use crate::discipline::smooth::SmoothPlan;
 use crate::ids::SocketKey;
+use crate::keys::KeyRing;
 use crate::output::Family;
 use crate::server::access::{AccessRule, Permission, Subnet};
-use crate::server::auth::NoKeys;
 use crate::server::snapshot::{
     LocalReference, MonoScale, ReferenceState, ServedSmoothing, SlewCount,
 };
@@ -142,7 +142,7 @@ impl Bench {
     }
 
     fn ask(&mut self, request: &[u8]) -> Result<(Vec<u8>, bool), DropReason> {
-        self.ask_with(&mut NoKeys, request)
+        self.ask_with(&mut &KeyRing::default(), request)
     }
 
     fn header(&mut self, request: &Header) -> Header {
@@ -421,7 +421,7 @@ fn a_short_buffer_is_no_reason_to_panic() {
         let mut cx = ServeContext {
             snapshot: &bench.snapshot,
             tables: &bench.tables,
-            auth: &mut NoKeys,
+            auth: &mut &KeyRing::default(),
             now: Now::default(),
             clock: &mut || Timestamp::from_ns(START_NS),
             rng: &mut bench.rng,
