@@ -52,6 +52,6 @@ pub use ratelimit::RateLimit;
 pub use refclock::{Driver, DriverKind, RefId, RefclockOptions, RefclockSpec};
 pub use scan::Cursor;
 pub use source::{
-    EffectiveOptions, ExtensionFields, Family, SampleLimits, SelectOptions, SourceError,
-    SourceKind, SourceOptions, SourceSpec, parse_source, parse_sources_fragment,
+    ExtensionFields, Family, SampleLimits, SelectOptions, SourceError, SourceKind, SourceOptions,
+    SourceSpec, parse_source, parse_sources_fragment,
 };

@@ -13,7 +13,10 @@ use crate::check::StartupError;
 use crate::error::{OptionError, OptionRow, apply_options};
 use crate::lexical::text;
 use crate::scan::Cursor;
-use crate::source::{FILTER_MAX, SelectOptions, count, positive, small};
+use crate::source::{SelectOptions, count, positive, small};
+
+/// Longest median filter.
+const FILTER_MAX: u32 = 256;
 
 /// A reference identifier of one to four characters, padded with NUL bytes.
 pub type RefId = [u8; 4];

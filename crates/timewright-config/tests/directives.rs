@@ -12,7 +12,7 @@ use std::path::Path;
 
 use timewright_config::directives::{self, Status};
 use timewright_config::{
-    AuthSelectMode, Config, Family, LeapMode, MemoryFiles, OpenCommand, ParseOptions, SourceKind,
+    AuthSelectMode, Config, LeapMode, MemoryFiles, OpenCommand, ParseOptions, SourceKind,
     TempCurve, parse_lines,
 };
 use timewright_time::Seconds;
@@ -285,14 +285,14 @@ const CASES: &[Case] = &[
             .is_some_and(|l| (l.interval, l.burst, l.leak, l.kod) == (6, 8, 3, 0))
     }),
     (&["smoothtime 400 0.01 LeapOnly"], |c| {
-        c.server.smooth_time.is_some_and(|s| {
-            (s.max_freq_ppm, s.max_wander_ppm, s.leap_only) == (400.0, 0.01, true) && s.is_active()
-        })
+        c.server
+            .smooth_time
+            .is_some_and(|s| (s.max_freq_ppm, s.max_wander_ppm, s.leap_only) == (400.0, 0.01, true))
     }),
     (&["smoothtime 400 0"], |c| {
         c.server
             .smooth_time
-            .is_some_and(|s| !s.leap_only && !s.is_active())
+            .is_some_and(|s| !s.leap_only && s.max_wander_ppm == 0.0)
     }),
     (&["ptpport 319"], |c| c.server.ptp_port == 319),
     (&["ptpdomain 255"], |c| c.server.ptp_domain == 255),
@@ -539,21 +539,4 @@ fn values_that_switch_off() {
     ] {
         assert_eq!(parse(lines), Config::default(), "{what}");
     }
-}
-
-#[test]
-fn a_family_can_be_chosen() {
-    let c = parse(&[
-        "server a ipv4 ipv6",
-        "server ::1 ipv4",
-        "server 1.2.3.4 ipv4",
-        "pool ::1",
-    ]);
-    assert_eq!(c.sources[0].options.family, Some(Family::V6));
-    let contradicts: Vec<bool> = c.sources.iter().map(|s| s.contradicts_family()).collect();
-    assert_eq!(contradicts, [false, true, false, false]);
-    assert!(
-        !c.sources[3].is_pool(),
-        "a pool given by address is one server"
-    );
 }

@@ -67,15 +67,6 @@ impl OpenCommand {
         Self::SourceStats,
         Self::Tracking,
     ];
-
-    /// Whether the command needs the number of sources, which is then open too.
-    #[must_use]
-    pub const fn opens_source_count(self) -> bool {
-        matches!(
-            self,
-            Self::AuthData | Self::NtpData | Self::SelectData | Self::Sources | Self::SourceStats
-        )
-    }
 }
 
 /// Directives about monitoring and control.
@@ -111,29 +102,5 @@ impl Default for Command {
             rate_limit: None,
             manual: false,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn some_commands_need_the_number_of_sources() {
-        let needing: Vec<&str> = OpenCommand::NAMES
-            .iter()
-            .filter(|(_, command)| command.opens_source_count())
-            .map(|(name, _)| *name)
-            .collect();
-        assert_eq!(
-            needing,
-            [
-                "authdata",
-                "ntpdata",
-                "selectdata",
-                "sources",
-                "sourcestats"
-            ]
-        );
     }
 }

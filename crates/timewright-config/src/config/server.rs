@@ -19,7 +19,7 @@ pub struct Broadcast {
     pub port: u16,
 }
 
-/// `smoothtime`: smoothing of the served time.
+/// `smoothtime`: smoothing of the served time; off unless both limits are positive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SmoothTime {
     /// Largest frequency offset of the served time, ppm.
@@ -28,14 +28,6 @@ pub struct SmoothTime {
     pub max_wander_ppm: f64,
     /// Smooth leap seconds only.
     pub leap_only: bool,
-}
-
-impl SmoothTime {
-    /// Whether smoothing happens at all: both limits are positive.
-    #[must_use]
-    pub fn is_active(&self) -> bool {
-        self.max_freq_ppm > 0.0 && self.max_wander_ppm > 0.0
-    }
 }
 
 /// Directives about the NTP server.
@@ -49,7 +41,7 @@ pub struct Server {
     pub bind_device: Option<String>,
     /// `broadcast` lines.
     pub broadcasts: Vec<Broadcast>,
-    /// `clientloglimit` as written, bytes; see [`Server::client_records`].
+    /// `clientloglimit` as written, bytes.
     pub client_log_limit: u64,
     /// `noclientlog`.
     pub no_client_log: bool,
@@ -86,18 +78,6 @@ impl Default for Server {
             rate_limit: None,
             smooth_time: None,
         }
-    }
-}
-
-impl Server {
-    /// Largest number of client records, a power of two from 16 to 2^24.
-    ///
-    /// The same number limits the timestamps saved for the interleaved mode.
-    #[must_use]
-    pub fn client_records(&self) -> u32 {
-        // 1920 bytes for 16 records and their part of the timestamps.
-        let slots = (self.client_log_limit / 1920).clamp(1, 1 << 20);
-        16 << slots.ilog2()
     }
 }
 
@@ -161,30 +141,6 @@ impl Default for Nts {
             ntp_server: None,
             rotate_s: 604_800,
             rate_limit: None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn client_records_are_a_power_of_two() {
-        for (limit, want) in [
-            (0, 16),
-            (1919, 16),
-            (2 * 1920 - 1, 16),
-            (2 * 1920, 32),
-            (524_288, 4096),
-            (1920 << 20, 1 << 24),
-            (u64::MAX, 1 << 24),
-        ] {
-            let server = Server {
-                client_log_limit: limit,
-                ..Server::default()
-            };
-            assert_eq!(server.client_records(), want, "{limit}");
         }
     }
 }

@@ -1,13 +1,11 @@
 //! NTP sources: `server`, `pool` and `peer` with their options (`config.md` section 3).
 //!
-//! [`SourceSpec`] holds what was written, [`SourceOptions::effective`] what a source is made of.
+//! [`SourceSpec`] holds what was written; silent adjustments are made where a source is created.
 //! The same grammar serves the configuration file, `*.sources` fragments and chronyc's `add`.
 
-use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use thiserror::Error;
-use timewright_time::Seconds;
 
 use crate::error::{OptionError, apply_options};
 use crate::lexical::{LINE_MAX, chunks, normalise, split_word, text};
@@ -108,7 +106,7 @@ pub struct SourceSpec {
 
 /// Options of a source, as written or with their defaults.
 ///
-/// Values are those of the text; silent adjustments are in [`EffectiveOptions`].
+/// Values are those of the text; the engine moves them into their ranges.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceOptions {
     /// Shortest polling interval, log2 seconds.
@@ -231,190 +229,6 @@ pub struct SampleLimits {
 impl Default for SampleLimits {
     fn default() -> Self {
         Self { min: 6, max: 0 }
-    }
-}
-
-/// Most samples a source keeps.
-pub const SAMPLES_MAX: u32 = 64;
-/// Shortest polling interval a source may use, log2 seconds.
-pub const POLL_MIN: i32 = -7;
-/// Longest polling interval a source may use, log2 seconds.
-pub const POLL_MAX: i32 = 24;
-/// Longest median filter.
-pub const FILTER_MAX: u32 = 256;
-/// Most sources of one pool.
-pub const POOL_SOURCES_MAX: u32 = 16;
-
-/// Options after the silent adjustments made when a source is created (`config.md` 3.1, "eff.").
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EffectiveOptions {
-    /// Shortest polling interval, log2 seconds, -7..=24.
-    pub minpoll: i32,
-    /// Longest polling interval, log2 seconds, `minpoll`..=24.
-    pub maxpoll: i32,
-    /// Test A: limit of the delay, 0..=1000 s.
-    pub maxdelay: Seconds,
-    /// Test B: limit relative to the minimum delay, 0..=1e6; 0 is off.
-    pub maxdelayratio: f64,
-    /// Test C: limit of the increase in standard deviations, 0..=1e6.
-    pub maxdelaydevratio: f64,
-    /// Quantile that replaces test C, 0.05..=0.95 in steps of 0.01.
-    pub maxdelayquant: Option<f64>,
-    /// Fixed minimum delay, positive.
-    pub mindelay: Option<Seconds>,
-    /// Fixed jitter asymmetry, -0.5..=0.5; `None`: it is estimated.
-    pub asymmetry: Option<f64>,
-    /// Added to every measured offset.
-    pub offset: Seconds,
-    /// Least samples, 1..=`maxsamples`.
-    pub minsamples: u32,
-    /// Most samples, 1..=64.
-    pub maxsamples: u32,
-    /// Length of the median filter, 1..=256.
-    pub filter: Option<u32>,
-    /// Polling interval from which requests are sent ahead, log2 seconds.
-    pub presend: Option<i32>,
-    /// Lowest stratum, 0..=15.
-    pub minstratum: u8,
-    /// Number of sources of a pool, 1..=16.
-    pub maxsources: u32,
-}
-
-impl SourceOptions {
-    /// The values a source is created with.
-    ///
-    /// `global` are the numbers of samples that apply where the line says none.
-    #[must_use]
-    pub fn effective(&self, global: SampleLimits) -> EffectiveOptions {
-        let poll = |value: i32, default: i32| match value {
-            // Too short an interval is a mistake, so the default is safer than the limit.
-            ..POLL_MIN => default,
-            value => value.min(POLL_MAX),
-        };
-        let minpoll = poll(self.minpoll, 6);
-        let maxsamples = match self.maxsamples.unwrap_or(global.max) {
-            0 => SAMPLES_MAX,
-            samples => samples.min(SAMPLES_MAX),
-        };
-        EffectiveOptions {
-            minpoll,
-            maxpoll: poll(self.maxpoll, 10).max(minpoll),
-            maxdelay: Seconds(self.maxdelay.clamp(0.0, 1000.0)),
-            maxdelayratio: self.maxdelayratio.clamp(0.0, 1e6),
-            maxdelaydevratio: self.maxdelaydevratio.clamp(0.0, 1e6),
-            maxdelayquant: (self.maxdelayquant > 0.0)
-                .then(|| (self.maxdelayquant.clamp(0.05, 0.95) * 100.0).round() / 100.0),
-            mindelay: (self.mindelay > 0.0).then_some(Seconds(self.mindelay)),
-            asymmetry: (self.asymmetry.abs() <= 0.5).then_some(self.asymmetry),
-            offset: Seconds(self.offset),
-            minsamples: self.minsamples.unwrap_or(global.min).clamp(1, maxsamples),
-            maxsamples,
-            filter: (self.filter > 0).then_some(self.filter.min(FILTER_MAX)),
-            presend: (self.presend != PRESEND_OFF).then_some(self.presend),
-            minstratum: self.minstratum.min(15),
-            maxsources: self.maxsources.clamp(1, POOL_SOURCES_MAX),
-        }
-    }
-}
-
-impl SourceSpec {
-    /// Whether the line stands for several sources: a pool given by name.
-    ///
-    /// A pool given as an address behaves as one server.
-    #[must_use]
-    pub const fn is_pool(&self) -> bool {
-        matches!(self.kind, SourceKind::Pool) && self.address.is_none()
-    }
-
-    /// Whether the name consists of printable ASCII characters, as a source's must.
-    ///
-    /// It is checked when the source is added, not when the line is parsed.
-    #[must_use]
-    pub fn has_valid_name(&self) -> bool {
-        !self.name.is_empty() && self.name.bytes().all(|byte| byte.is_ascii_graphic())
-    }
-
-    /// Whether an address was given that the options `ipv4` and `ipv6` rule out.
-    #[must_use]
-    pub fn contradicts_family(&self) -> bool {
-        match (self.address, self.options.family) {
-            (Some(address), Some(family)) => Family::of(address) != family,
-            _ => false,
-        }
-    }
-
-    /// A total order over all properties, the name first.
-    ///
-    /// Two lists of sources sorted by it can be merged to find what was added and removed
-    /// (`config.md` section 9, "Reload algorithm"). Equal means that nothing differs.
-    #[must_use]
-    pub fn reload_order(&self, other: &Self) -> Ordering {
-        let head = |spec: &Self| {
-            let symmetric = spec.kind == SourceKind::Peer;
-            (
-                symmetric,
-                spec.kind == SourceKind::Pool,
-                spec.options.family,
-                spec.options.port,
-            )
-        };
-        (self.name.cmp(&other.name))
-            .then_with(|| head(self).cmp(&head(other)))
-            .then_with(|| self.options.total_order(&other.options))
-    }
-}
-
-impl SourceOptions {
-    fn total_order(&self, other: &Self) -> Ordering {
-        let floats = |o: &Self| {
-            [
-                o.maxdelay,
-                o.maxdelayratio,
-                o.maxdelaydevratio,
-                o.maxdelayquant,
-                o.mindelay,
-                o.asymmetry,
-                o.offset,
-            ]
-        };
-        let integers = |o: &Self| {
-            [
-                i64::from(o.minpoll),
-                i64::from(o.maxpoll),
-                i64::from(o.presend),
-                i64::from(o.minstratum),
-                i64::from(o.polltarget),
-                i64::from(o.version.unwrap_or(0)),
-                i64::from(o.maxsources),
-                o.minsamples.map_or(-1, i64::from),
-                o.maxsamples.map_or(-1, i64::from),
-                i64::from(o.maxunreach),
-                i64::from(o.filter),
-                i64::from(o.key.unwrap_or(0)),
-                i64::from(o.ntsport),
-                i64::from(o.certset),
-            ]
-        };
-        let flags = |o: &Self| {
-            [
-                o.iburst,
-                o.burst,
-                o.nts,
-                o.offline,
-                o.auto_offline,
-                o.xleave,
-                o.copy,
-            ]
-        };
-        (integers(self).cmp(&integers(other)))
-            .then_with(|| flags(self).cmp(&flags(other)))
-            .then_with(|| (self.select, self.extfields).cmp(&(other.select, other.extfields)))
-            .then_with(|| {
-                let pairs = floats(self).into_iter().zip(floats(other));
-                pairs
-                    .map(|(a, b)| a.total_cmp(&b))
-                    .fold(Ordering::Equal, Ordering::then)
-            })
     }
 }
 

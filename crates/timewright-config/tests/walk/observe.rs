@@ -39,22 +39,9 @@ pub(crate) fn written(item: &str, config: &Config, files: &dyn FileSource) -> St
     }
 }
 
-/// The value of `item` after the silent adjustments of start-up.
-pub(crate) fn effective(item: &str, config: &Config) -> String {
-    if let Some(option) = item.strip_prefix("server.") {
-        return effective_source_option(option, first(&config.sources), config);
-    }
-    if let Some(option) = item.strip_prefix("refclock.") {
-        return effective_refclock_option(option, &config.refclocks);
-    }
-    match item {
-        "clientloglimit" => config.server.client_records().to_string(),
-        "smoothtime" => {
-            let smoothing = config.server.smooth_time.expect("smoothing is configured");
-            pick(smoothing.is_active(), "active", "off")
-        }
-        _ => panic!("{item}: nothing is adjusted"),
-    }
+/// The value of an option of a reference clock after the adjustments made at start-up.
+pub(crate) fn effective(option: &str, config: &Config) -> String {
+    effective_refclock_option(option, &config.refclocks)
 }
 
 fn first<T>(list: &[T]) -> &T {
@@ -403,28 +390,6 @@ fn source_option(option: &str, o: &SourceOptions) -> String {
         "ipv6" => flag(o.family == Some(Family::V6)),
         "maxsources" => o.maxsources.to_string(),
         _ => panic!("{option}: no such option of a source"),
-    }
-}
-
-fn effective_source_option(option: &str, source: &SourceSpec, config: &Config) -> String {
-    let e = source.options.effective(config.client.samples);
-    match option {
-        "minpoll" => e.minpoll.to_string(),
-        "maxpoll" => e.maxpoll.to_string(),
-        "maxdelay" => number(e.maxdelay),
-        "maxdelayratio" => e.maxdelayratio.to_string(),
-        "maxdelaydevratio" => e.maxdelaydevratio.to_string(),
-        "maxdelayquant" => or(e.maxdelayquant, "off"),
-        "mindelay" => or(e.mindelay.map(number), "off"),
-        "asymmetry" => or(e.asymmetry, "automatic"),
-        "offset" => number(e.offset),
-        "minsamples" => e.minsamples.to_string(),
-        "maxsamples" => e.maxsamples.to_string(),
-        "filter" => or(e.filter, "off"),
-        "minstratum" => e.minstratum.to_string(),
-        "maxsources" => e.maxsources.to_string(),
-        "ipv4" | "ipv6" => pick(source.contradicts_family(), "not added", "added"),
-        _ => panic!("{option}: nothing is adjusted"),
     }
 }
 

@@ -26,6 +26,8 @@ mod startup;
 #[cfg(test)]
 pub(crate) mod testing;
 mod urgent;
+#[cfg(test)]
+mod walk;
 
 pub use crate::source::names::LookupAnswer;
 pub(crate) use access::AccessService;

@@ -209,7 +209,8 @@ impl SourceConfig {
         self.maxdelayratio = clamp(self.maxdelayratio, 1e6);
         self.maxdelaydevratio = clamp(self.maxdelaydevratio, 1e6);
         self.maxdelayquant = if self.maxdelayquant > 0.0 {
-            self.maxdelayquant.clamp(0.05, 0.95)
+            // Quantiles are estimated in hundredths.
+            (self.maxdelayquant.clamp(0.05, 0.95) * 100.0).round() / 100.0
         } else {
             0.0
         };
