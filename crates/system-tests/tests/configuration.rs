@@ -1,4 +1,5 @@
-//! Every case of the configuration table, given to `chronyd -p` of both implementations.
+//! Every case of the configuration table, given to `chronyd -p` of both implementations, and the
+//! faults that only a start finds.
 //!
 //! The cases and what chrony 4.3 is known to do differently stand beside the parser, with a README.
 
@@ -96,16 +97,11 @@ fn run(host: &Host, program: &str) -> Process {
     host.spawn(&format!("sh /run/cases.sh {program}"))
 }
 
-#[test]
-fn every_case_of_the_table_is_answered_as_by_the_reference() {
-    let lab = Lab::new();
-    let host = lab.host("host131", "192.168.163.131/24");
+/// The files of each case in a directory of its own, whose name is its index.
+fn write_files<'a>(host: &Host, cases: impl IntoIterator<Item = &'a Case>) {
     // Names come from the host's own file: no answer depends on a name server.
     host.write("/etc/nsswitch.conf", "hosts: files\n");
-    host.write("/run/cases.sh", SCRIPT);
-    let (_, cases) = cases::read();
-    let directory = |index: usize| format!("/var/lib/cases/{index:04}");
-    for (index, case) in cases.iter().enumerate() {
+    for (index, case) in cases.into_iter().enumerate() {
         let others = case
             .others
             .iter()
@@ -114,6 +110,19 @@ fn every_case_of_the_table_is_answered_as_by_the_reference() {
             host.write(&format!("{}/{name}", directory(index)), content);
         }
     }
+}
+
+fn directory(index: usize) -> String {
+    format!("/var/lib/cases/{index:04}")
+}
+
+#[test]
+fn every_case_of_the_table_is_answered_as_by_the_reference() {
+    let lab = Lab::new();
+    let host = lab.host("host131", "192.168.163.131/24");
+    let (_, cases) = cases::read();
+    write_files(&host, &cases);
+    host.write("/run/cases.sh", SCRIPT);
     let mut programs = ["chronyd", "debian-chronyd"].map(|program| run(&host, program));
     for program in &mut programs {
         assert_eq!(program.wait(seconds(300)), 0, "{}", program.stderr());
@@ -136,4 +145,27 @@ fn every_case_of_the_table_is_answered_as_by_the_reference() {
         faults.len(),
         faults.join("\n")
     );
+}
+
+#[test]
+fn faults_beyond_the_text_are_found_at_the_start() {
+    let lab = Lab::new();
+    let host = lab.host("host131", "192.168.163.131/24");
+    let (_, mut cases) = cases::read();
+    cases.retain(|case| matches!(case.want, Want::Start(_)));
+    assert!(cases.len() > 20, "only {} cases", cases.len());
+    write_files(&host, &cases);
+    for (index, case) in cases.iter().enumerate() {
+        let Want::Start(text) = &case.want else {
+            continue;
+        };
+        let directory = directory(index);
+        let output = host.shell(&format!(
+            "cd {directory} && chronyd -d -x -u root -f t.conf"
+        ));
+        let last = output.stderr.lines().last().unwrap_or_default();
+        assert_eq!(output.status, 1, "{}\n{}", case.line, output.stderr);
+        let want = format!("Z Fatal error : {text}");
+        assert!(last.ends_with(&want), "{}\n{}", case.line, output.stderr);
+    }
 }
