@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::access::{AccessRule, Subnet};
 use crate::config::Config;
+use crate::refclock::RefclockSpec;
 
 /// A fatal fault of a configuration whose text is right. `Display` is the exact message.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -88,15 +89,23 @@ impl Config {
     /// Those of [`RefclockSpec::driver`](crate::RefclockSpec::driver),
     /// [`StartupError::TaiWithoutLeap`] and [`StartupError::RtcRefclock`].
     pub fn check_refclocks(&self) -> Result<(), StartupError> {
-        for refclock in &self.refclocks {
-            let name = refclock.known_driver()?;
-            if refclock.options.tai && self.leap.list.is_none() && self.leap.timezone.is_none() {
-                return Err(StartupError::TaiWithoutLeap);
-            }
-            refclock.driver()?;
-            if name == "RTC" && (self.rtc.file.is_some() || self.rtc.sync) {
-                return Err(StartupError::RtcRefclock);
-            }
+        let mut lines = self.refclocks.iter();
+        lines.try_for_each(|line| self.check_refclock(line))
+    }
+
+    /// The same of one line.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Config::check_refclocks`].
+    pub fn check_refclock(&self, line: &RefclockSpec) -> Result<(), StartupError> {
+        let name = line.known_driver()?;
+        if line.options.tai && self.leap.list.is_none() && self.leap.timezone.is_none() {
+            return Err(StartupError::TaiWithoutLeap);
+        }
+        line.driver()?;
+        if name == "RTC" && (self.rtc.file.is_some() || self.rtc.sync) {
+            return Err(StartupError::RtcRefclock);
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ pub mod poll;
 pub mod privileges;
 pub mod process;
 pub mod random;
+pub mod shm;
 pub mod signals;
 pub mod syslog;
 pub mod timex;

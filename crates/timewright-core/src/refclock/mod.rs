@@ -1,6 +1,7 @@
 //! Reference clocks: from what a device says to samples of a source (`discipline.md` 13).
 //!
-//! No device is touched here. Whoever reads it hands over a [`DeviceReading`]; the samples of some
+//! No device is touched here. Whoever reads it hands over a [`DeviceReading`], which [`shm`] and
+//! [`sock`] make of what programs on this machine hand over; the samples of some
 //! readings are gathered in a filter, and once per poll interval the filter's output goes to the
 //! statistics of the source like a sample of any other.
 //!
@@ -14,8 +15,11 @@
 
 mod driver_sample;
 mod event;
+mod native;
 mod pps;
 mod setup;
+pub mod shm;
+pub mod sock;
 
 pub use driver_sample::DeviceReading;
 pub use event::{RefclockEvent, RefclockRecord};
