@@ -17,8 +17,9 @@ use timewright_config::Config;
 use timewright_core::discipline::jump::Wait;
 use timewright_core::engine::{Boot, Engine, LookupAnswer, Served};
 use timewright_core::event::{Event, Severity};
-use timewright_core::ids::SocketKey;
+use timewright_core::ids::{DeviceId, SocketKey};
 use timewright_core::output::{Datagram, Exit, SocketRole, TxStamp};
+use timewright_core::refclock::sock;
 use timewright_sys::frame;
 use timewright_sys::names::LookupError;
 use timewright_sys::net::{BATCH, Batch, Peer};
@@ -63,6 +64,7 @@ enum Watched {
     Resolver,
     Files,
     Command(usize),
+    Device(DeviceId),
     Ntp(SocketKey),
 }
 
@@ -72,6 +74,7 @@ enum Ready {
     Resolver,
     Files,
     Command(usize),
+    Device(DeviceId),
     Ntp {
         key: SocketKey,
         readable: bool,
@@ -171,6 +174,7 @@ impl Daemon {
                 Ready::Resolver => self.take_answer(now, logger),
                 Ready::Files => self.take_written(now, logger),
                 Ready::Command(index) => self.receive_commands(index, now, logger),
+                Ready::Device(id) => self.receive_samples(id, now, logger),
                 Ready::Ntp {
                     key,
                     readable,
@@ -224,12 +228,17 @@ impl Daemon {
             entries.push(Entry::input(socket.as_fd()));
             watched.push(Watched::Command(index));
         }
+        for (id, device) in runtime.devices.sockets() {
+            entries.push(Entry::input(device.as_fd()));
+            watched.push(Watched::Device(id));
+        }
         for (key, ntp) in runtime.sockets.iter() {
             entries.push(Entry::input_and_errors(ntp.socket.as_fd()));
             watched.push(Watched::Ntp(key));
         }
         let is_idle = runtime.sockets.is_empty()
             && runtime.command.is_empty()
+            && runtime.devices.sockets().next().is_none()
             && runtime.resolver.descriptor().is_none()
             && runtime.files.descriptor().is_none();
         if limit.is_none() && is_idle {
@@ -249,6 +258,7 @@ impl Daemon {
                 Watched::Resolver => Some(Ready::Resolver),
                 Watched::Files => Some(Ready::Files),
                 Watched::Command(index) => Some(Ready::Command(index)),
+                Watched::Device(id) => Some(Ready::Device(id)),
                 Watched::Ntp(key) => Some(Ready::Ntp {
                     key,
                     readable: entry.is_readable(),
@@ -325,7 +335,8 @@ impl Daemon {
                 engine.handle_sources_started(now, &found, &mut runtime.context());
             }
             Feedback::Device(id) => {
-                engine.handle_device(now, id, None, &mut runtime.context());
+                let reading = runtime.devices.read(id);
+                engine.handle_device(now, id, reading.as_ref(), &mut runtime.context());
             }
             Feedback::Keys(content) => {
                 engine.handle_keys(content.as_deref(), &mut runtime.context());
@@ -378,6 +389,31 @@ impl Daemon {
                     self.engine.handle_control(now, origin, message.bytes, cx);
                     self.settle(now, logger);
                 }
+            }
+        }
+        self.batch = Some(batch);
+    }
+
+    /// Receives the samples that were sent to a reference clock.
+    fn receive_samples(&mut self, id: DeviceId, now: Now, logger: &mut Logger) {
+        let mut batch = self.batch.take().unwrap_or_default();
+        for _ in 0..BATCHES_PER_WAKE_UP {
+            let received = match self.runtime.devices.socket(id) {
+                Some(device) => batch.receive(&device.socket).unwrap_or(0),
+                None => 0,
+            };
+            for message in batch.messages().take(received) {
+                let reading = sock::reading(message.bytes).filter(|_| !message.damaged);
+                let Some(reading) = reading else {
+                    logger.debug("Unexpected message on a refclock socket");
+                    continue;
+                };
+                let cx = &mut self.runtime.context();
+                self.engine.handle_device_event(now, id, &reading, cx);
+                self.settle(now, logger);
+            }
+            if received < BATCH {
+                break;
             }
         }
         self.batch = Some(batch);
@@ -525,6 +561,7 @@ impl Daemon {
         self.runtime.perform_all(logger);
         self.runtime.finish_writes(logger);
         self.runtime.command.close_unix();
+        self.runtime.devices.close();
         if let Some(path) = &self.runtime.paths.pid_file
             && let Err(error) = pid::remove(path)
         {

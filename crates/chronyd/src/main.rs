@@ -19,6 +19,7 @@ mod mail;
 mod net;
 mod notify;
 mod os_files;
+mod refclock;
 mod resolver;
 mod runtime;
 mod trace;

@@ -10,6 +10,7 @@ use crate::mail::Mailer;
 use crate::net::command::CommandSockets;
 use crate::net::{LACKS_V6_ONLY, SocketTable};
 use crate::notify::Manager;
+use crate::refclock::Devices;
 use crate::resolver::{Outages, Resolver, resolver};
 use crate::trace;
 use crate::wake_up::monotonic;
@@ -70,7 +71,7 @@ pub(crate) enum Feedback {
     LeapList(Option<Vec<u8>>),
     /// The sensor was read.
     Temperature(Option<String>),
-    /// A reference clock was to be read.
+    /// A reference clock is to be read.
     Device(DeviceId),
 }
 
@@ -102,6 +103,7 @@ pub(crate) struct Runtime {
     out: OutputQueue,
     pub(crate) sockets: SocketTable,
     pub(crate) command: CommandSockets,
+    pub(crate) devices: Devices,
     pub(crate) resolver: Resolver,
     pub(crate) outages: Outages,
     pub(crate) files: StateFiles,
@@ -142,6 +144,7 @@ impl Runtime {
             out: OutputQueue::new(),
             sockets,
             command,
+            devices: Devices::default(),
             resolver: resolver(),
             outages: Outages::default(),
             files: StateFiles::new(),
@@ -265,7 +268,6 @@ impl Runtime {
                 }
                 self.completed(Some(ticket), is_success);
             }
-            // No driver is offered to the engine, so none is asked for; the answer is owed anyway.
             Output::ReadDevice { id } => self.feedback.push_back(Feedback::Device(id)),
             Output::ReadLeapList => {
                 let content = self.read_leap_list();

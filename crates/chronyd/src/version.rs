@@ -9,7 +9,7 @@ pub(crate) const OWN: &str = env!("CARGO_PKG_VERSION");
 /// Feature words in the order of the original, and whether this build has them.
 const FEATURES: [(&str, bool); 10] = [
     ("CMDMON", true),
-    ("REFCLOCK", false),
+    ("REFCLOCK", true),
     ("RTC", false),
     ("PRIVDROP", true),
     ("SCFILTER", false),

@@ -51,6 +51,7 @@ pub(crate) fn engine_values(runtime: &Runtime, options: &Options, config: &Confi
         leap_list: runtime.read_leap_list(),
         leap_zone: zone,
         tempcomp_points: points,
+        drivers: crate::refclock::DRIVERS.to_vec(),
         fragments: runtime.read_source_dirs(),
         run_time: (options.timeout_s >= 0).then(|| Seconds(f64::from(options.timeout_s))),
         ..Boot::default()

@@ -18,6 +18,7 @@ use crate::logger::Logger;
 use crate::net::command::{CommandConfig, CommandSockets};
 use crate::net::{Inherited, LACKS_V6_ONLY, NetConfig, PerFamily, SocketTable, announced};
 use crate::notify::{Manager, Supervisor};
+use crate::refclock::Devices;
 use crate::runtime::Runtime;
 use crate::version;
 use std::process::ExitCode;
@@ -88,7 +89,7 @@ fn start(options: &Options, logger: &mut Logger) -> Result<Started, Fatal> {
     config.check_nts().map_err(fault)?;
     let clock = open_clock(options, &config, logger)?;
     config.check_rtc().map_err(fault)?;
-    config.check_refclocks().map_err(fault)?;
+    let devices = Devices::open(&config)?;
     configuration::warn_of_missing(options, &config, &used, logger);
     let mut inherited = Inherited::take_over(passed);
     // As root: the file need not be readable by the user the daemon runs as.
@@ -105,7 +106,8 @@ fn start(options: &Options, logger: &mut Logger) -> Result<Started, Fatal> {
     let sockets = SocketTable::new(net_config(options, &config), inherited);
     let manager = Manager::from_environment(supervisor);
     let records = Records::new(config.logs.dir.clone(), u64::from(config.logs.banner));
-    let runtime = Runtime::new(clock, sockets, command, records, paths, manager, options);
+    let mut runtime = Runtime::new(clock, sockets, command, records, paths, manager, options);
+    runtime.devices = devices;
     let mut daemon = Daemon::new(runtime, options, config, keys, logger)?;
 
     let termination =

@@ -111,7 +111,6 @@ const PENDING: &[&str] = &[
     "ntstrustedcerts",
     "ptpdomain",
     "ptpport",
-    "refclock",
     "rtcautotrim",
     "rtcdevice",
     "rtcfile",
