@@ -20,12 +20,14 @@ mod packet;
 mod process;
 mod programs;
 mod reports;
+mod samples;
 
 pub use lab::{Host, Lab, Output};
 pub use packet::{NtpReply, NtpRequest, hex, unhex};
 pub use process::Process;
 pub use programs::Programs;
 pub use reports::{Tracking, csv, csv_by, source_states};
+pub use samples::{ShmSample, SockSample, system_time_us};
 
 use std::time::{Duration, Instant};
 

@@ -26,6 +26,7 @@ impl Programs {
             ("debian-chronyc", peers.join("chrony/usr/bin/chronyc")),
             ("ntpd", peers.join("ntpsec/usr/sbin/ntpd")),
             ("ntpq", peers.join("ntpsec/usr/bin/ntpq")),
+            ("gpsd", peers.join("gpsd/usr/sbin/gpsd")),
             ("loadgen", path("TIMEWRIGHT_LOADGEN")),
             ("probe", probe()),
         ];

@@ -1,6 +1,6 @@
-//! Other implementations the tests talk to: Debian's chronyd and ntpsec's ntpd.
+//! Other programs the tests talk to: Debian's chronyd, ntpsec's ntpd and gpsd.
 //!
-//! Their packages exclude each other and would start daemons, so they are downloaded and unpacked
+//! Their packages exclude each other or would start daemons, so they are downloaded and unpacked
 //! below `build/peers`, never installed. Only the libraries they need are installed.
 
 use std::fmt;
@@ -14,11 +14,11 @@ use crate::tools;
 /// Where the unpacked programs are.
 #[derive(Debug, Clone)]
 pub(crate) struct Peers {
-    /// The directory with one unpacked package each in `chrony` and `ntpsec`.
+    /// The directory with one unpacked package each in `chrony`, `ntpsec` and `gpsd`.
     pub(crate) directory: PathBuf,
 }
 
-const PACKAGES: [&str; 2] = ["chrony", "ntpsec"];
+const PACKAGES: [&str; 3] = ["chrony", "ntpsec", "gpsd"];
 
 impl Peers {
     /// Debian's chronyd.
@@ -26,12 +26,13 @@ impl Peers {
         self.directory.join("chrony/usr/sbin/chronyd")
     }
 
-    fn programs(&self) -> [PathBuf; 4] {
+    fn programs(&self) -> [PathBuf; 5] {
         [
             self.chronyd(),
             self.directory.join("chrony/usr/bin/chronyc"),
             self.directory.join("ntpsec/usr/sbin/ntpd"),
             self.directory.join("ntpsec/usr/bin/ntpq"),
+            self.directory.join("gpsd/usr/sbin/gpsd"),
         ]
     }
 }
@@ -120,8 +121,12 @@ fn archive_of(package: &str, archives: &Path) -> Result<PathBuf> {
 /// Installs the shared libraries that the unpacked programs name as dependencies, if any is missing.
 fn install_libraries(peers: &Peers) -> Result<()> {
     let mut packages: Vec<String> = Vec::new();
-    let [chronyd, chronyc, ntpd, _] = peers.programs();
-    for (package, programs) in [("chrony", vec![chronyd, chronyc]), ("ntpsec", vec![ntpd])] {
+    let [chronyd, chronyc, ntpd, _, gpsd] = peers.programs();
+    for (package, programs) in [
+        ("chrony", vec![chronyd, chronyc]),
+        ("ntpsec", vec![ntpd]),
+        ("gpsd", vec![gpsd]),
+    ] {
         let mut incomplete = false;
         for program in programs {
             incomplete |= read(command("ldd").arg(&program))?.contains("not found");

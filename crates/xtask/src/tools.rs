@@ -26,6 +26,8 @@ pub(crate) const PROCESS_TESTS: &[Tool] = &[
     tool("nsenter", "util-linux"),
     tool("setpriv", "util-linux"),
     tool("script", "bsdutils"),
+    tool("cc", "gcc"),
+    tool("ipcs", "util-linux"),
     tool("ntpdate", "ntpsec-ntpdate"),
     tool("tshark", "tshark"),
 ];

@@ -11,6 +11,7 @@
 //! probe slow ADDRESS:PORT SERVER:PORT MS     a server behind a path of so many milliseconds each way
 //! probe rogue ADDRESS:PORT                   a time server whose every reply is bad in another way
 //! probe dns ADDRESS:PORT ANSWER MS           a name server that answers so late, or `never`
+//! probe shm UNIT [MILLISECONDS]              lines of samples in, to the memory of a reference clock
 //! ```
 //!
 //! A line without a reply within the time is answered by `-`. A line `=N` repeats the next one N
@@ -28,6 +29,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use system_tests::{hex, unhex};
+use timewright_sys::shm::Segment;
 
 /// Offsets in control packets: the client's fresh number in a request and its copy in a reply.
 const REQUEST_SEQUENCE: std::ops::Range<usize> = 8..12;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         ["slow", address, server, milliseconds] => slow(address, server, milliseconds),
         ["rogue", address] => rogue(address),
         ["dns", address, answer, milliseconds] => dns(address, answer, milliseconds),
+        ["shm", unit, rest @ ..] => shm(unit, rest),
         _ => Err(io::Error::other("usage: probe udp|unix|replay ...")),
     };
     match outcome {
@@ -192,6 +195,67 @@ fn replay(own: &str, daemon: &str) -> io::Result<()> {
             let _ = socket.send_to(&reply, client);
         }
     }
+}
+
+/// Words of shared memory, by their offsets (the SHM driver in ntpd's manual, on 64-bit Linux).
+const SHM_COUNT: usize = 4;
+const SHM_VALID: usize = 48;
+const SHM_SIZE: usize = 96;
+
+/// Writes samples (`ShmSample::line`) as a program that feeds a reference clock does, and says of
+/// each whether it was `taken` or `left`.
+fn shm(unit: &str, rest: &[&str]) -> io::Result<()> {
+    let unit: i32 = unit.parse().map_err(io::Error::other)?;
+    let patience = patience(rest).unwrap_or_default();
+    let segment = Segment::open(0x4e54_5030 + unit, SHM_SIZE, 0o600).map_err(|(_, error)| error)?;
+    let bump = || segment.set_number(SHM_COUNT, segment.number(SHM_COUNT).wrapping_add(1));
+    println!("ready");
+    for line in io::stdin().lock().lines() {
+        let line = line?;
+        let numbers: Vec<i64> = line
+            .split_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        let &[
+            mode,
+            sec,
+            usec,
+            own_sec,
+            own_usec,
+            leap,
+            nsec,
+            own_nsec,
+            valid,
+        ] = numbers.as_slice()
+        else {
+            return Err(io::Error::other("not nine numbers"));
+        };
+        segment.set_number(SHM_VALID, 0);
+        bump();
+        let small = [
+            (0, mode),
+            (16, usec),
+            (32, own_usec),
+            (36, leap),
+            (52, nsec),
+            (56, own_nsec),
+        ];
+        for (offset, value) in small {
+            segment.set_number(offset, i32::try_from(value).map_err(io::Error::other)?);
+        }
+        for (offset, value) in [(8, sec), (24, own_sec)] {
+            for (part, word) in value.to_ne_bytes().chunks_exact(4).enumerate() {
+                let word = word.try_into().map_err(io::Error::other)?;
+                segment.set_number(offset + 4 * part, i32::from_ne_bytes(word));
+            }
+        }
+        bump();
+        segment.set_number(SHM_VALID, i32::try_from(valid).map_err(io::Error::other)?);
+        let taken =
+            system_tests::try_wait_for(patience, || (segment.number(SHM_VALID) == 0).then_some(()));
+        println!("{}", if taken.is_some() { "taken" } else { "left" });
+    }
+    Ok(())
 }
 
 fn hold(address: &str) -> io::Result<()> {
