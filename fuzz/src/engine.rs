@@ -436,6 +436,11 @@ impl Host {
         }
     }
 
+    /// A reference clock was read, also one that would have sent by itself.
+    pub(crate) fn read_device(&mut self, id: DeviceId, reading: Option<&DeviceReading>) {
+        self.input(|engine, now, cx| engine.handle_device(now, id, reading, cx));
+    }
+
     fn remember(&mut self, request: Request) {
         /// More is not asked for.
         const REMEMBERED: usize = 8;

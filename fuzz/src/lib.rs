@@ -17,6 +17,7 @@ pub mod keys;
 pub mod leap;
 pub mod packet;
 pub mod respond;
+pub mod samples;
 pub mod seeds;
 
 /// What a target does with an input.
@@ -32,6 +33,7 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("leap", leap::run),
     ("packet", packet::run),
     ("respond", respond::run),
+    ("samples", samples::run),
 ];
 
 #[cfg(test)]

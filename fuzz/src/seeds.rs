@@ -12,6 +12,7 @@ mod keys;
 pub(crate) mod leap;
 mod packet;
 mod respond;
+mod samples;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -54,6 +55,7 @@ pub fn all() -> BTreeMap<PathBuf, Vec<u8>> {
     leap::seeds(&mut add);
     packet::seeds(&mut add);
     respond::seeds(&mut add);
+    samples::seeds(&mut add);
     seeds
 }
 

@@ -103,6 +103,15 @@ pub(super) const TARGETS: &[Target] = &[
         ],
     },
     Target {
+        name: "samples",
+        longest: 120,
+        parsers: &[
+            "timewright-core/src/refclock/native.rs",
+            "timewright-core/src/refclock/shm.rs",
+            "timewright-core/src/refclock/sock.rs",
+        ],
+    },
+    Target {
         name: "leap",
         longest: 4096,
         parsers: &["timewright-core/src/reference/leapdb.rs"],
