@@ -10,6 +10,7 @@ use timewright_core::discipline::linux::{
     KernelState, LinuxFrequency, STA_PLL, STA_UNSYNC, StepFields, SyncFields, driver_delay,
     guess_hz,
 };
+use timewright_core::discipline::precision;
 use timewright_core::event::Event;
 use timewright_core::rng::Rng;
 use timewright_sys::error_text;
@@ -21,6 +22,18 @@ use timewright_time::{Raw, Seconds, Timestamp};
 /// Reads the system clock; the reading cannot fail on a system that runs at all.
 pub(crate) fn realtime() -> Timestamp<Raw> {
     Timestamp::from_ns(timewright_sys::clock::realtime().unwrap_or(0))
+}
+
+/// Smallest step of the system clock: measured, or, if it does not move meanwhile as under a
+/// simulator that has begun to count, what the kernel says.
+pub(crate) fn precision() -> Seconds {
+    let measured = precision::try_measure(|| realtime().ns());
+    let stated = || timewright_sys::clock::resolution().ok();
+    let precision = measured.or_else(|| {
+        let step = Timestamp::<Raw>::from_ns(stated()?) - Timestamp::ZERO;
+        Some(step.0)
+    });
+    Seconds(precision::clamp(precision.unwrap_or(1.0)))
 }
 
 /// What the clock wants told besides the answers to the engine.

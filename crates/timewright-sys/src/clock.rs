@@ -30,6 +30,19 @@ pub fn realtime() -> io::Result<i64> {
     read(libc::CLOCK_REALTIME)
 }
 
+/// What the kernel says is the smallest step of the system clock, nanoseconds.
+///
+/// # Errors
+/// Never on a working system.
+pub fn resolution() -> io::Result<i64> {
+    let mut step = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: `step` is writable and large enough for one timespec.
+    check(unsafe { libc::clock_getres(libc::CLOCK_REALTIME, step.as_mut_ptr()) })?;
+    // SAFETY: the successful call filled it.
+    let step = unsafe { step.assume_init() };
+    Ok(to_ns(step))
+}
+
 /// The clock that is never stepped: nanoseconds from an arbitrary zero, standing still during
 /// suspend.
 ///
@@ -65,6 +78,7 @@ mod tests {
     fn clocks_advance() {
         let (mono, real) = (monotonic().unwrap(), realtime().unwrap());
         assert!(real > 1_700_000_000 * NS_PER_S);
+        assert!((1..=NS_PER_S).contains(&resolution().unwrap()));
         pause_ms(2);
         assert!(monotonic().unwrap() - mono >= 1_900_000);
     }

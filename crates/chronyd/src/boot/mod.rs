@@ -9,7 +9,7 @@ mod paths;
 pub(crate) use engine::{check_points, engine_values};
 
 use crate::args::Options;
-use crate::clocks::{KernelClock, SystemClock};
+use crate::clocks::{self, KernelClock, SystemClock};
 use crate::daemonise::{self, Side};
 use crate::event_loop::Daemon;
 use crate::files::records::Records;
@@ -68,7 +68,7 @@ fn start(options: &Options, logger: &mut Logger) -> Result<Started, Fatal> {
     logger.info(version::start_line());
     logger.info(version::own_line());
 
-    let Some((config, used)) = configuration::read(options, logger)? else {
+    let Some((mut config, used)) = configuration::read(options, logger)? else {
         return Ok(Started::Finished(ExitCode::SUCCESS));
     };
     if let Some(path) = &config.process.pid_file
@@ -86,6 +86,8 @@ fn start(options: &Options, logger: &mut Logger) -> Result<Started, Fatal> {
     }
 
     let fault = |error: timewright_config::StartupError| error.to_string();
+    let precision = &mut config.clock.precision;
+    precision.get_or_insert_with(clocks::precision);
     config.check_nts().map_err(fault)?;
     let clock = open_clock(options, &config, logger)?;
     config.check_rtc().map_err(fault)?;

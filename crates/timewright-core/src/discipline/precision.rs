@@ -20,7 +20,12 @@ pub fn log2(seconds: f64) -> i8 {
 
 /// Smallest step of a clock in seconds, measured by reading it (`read` gives nanoseconds) until
 /// it went ahead 100 times; 1 s for a clock that stands still.
-pub fn measure(mut read: impl FnMut() -> i64) -> f64 {
+pub fn measure(read: impl FnMut() -> i64) -> f64 {
+    try_measure(read).unwrap_or_else(|| clamp(1.0))
+}
+
+/// Like [`measure`], but `None` for a clock that stands still.
+pub fn try_measure(mut read: impl FnMut() -> i64) -> Option<f64> {
     let mut smallest: Option<i64> = None;
     let mut increases = 0;
     let mut last = read();
@@ -41,7 +46,7 @@ pub fn measure(mut read: impl FnMut() -> i64) -> f64 {
         clippy::cast_precision_loss,
         reason = "nanoseconds below a few seconds are exact"
     )]
-    clamp(smallest.map_or(1.0, |ns| ns as f64 * 1e-9))
+    smallest.map(|ns| clamp(ns as f64 * 1e-9))
 }
 
 #[cfg(test)]
