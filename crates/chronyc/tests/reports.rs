@@ -134,9 +134,37 @@ fn crafted_selection(index: u32) -> SelectData {
     }
 }
 
+/// The name a source was configured with, for daemons whose sources have their addresses as names.
+fn own_name(address: Address) -> Reply {
+    ReplyData::SourceName(SourceName::new(&address.to_string())).into()
+}
+
+/// A report in every manner of printing: `text` and `csv` with addresses for names. Other manners
+/// are made of these two: `chronyc.md` 2 (`-e`, `-m`) and 3.4 (`-N`).
+#[track_caller]
+fn check_manners(port: &str, command: &str, text: &str, csv: &str) {
+    for (options, want, dot) in [
+        (&["-n"][..], text, ""),
+        (&["-N"], text, ""),
+        (&["-n", "-N"], text, ""),
+        (&["-n", "-e"], text, ".\n"),
+        (&["-N", "-e", "-m"], text, ".\n"),
+        (&["-n", "-m"], text, ""),
+        (&["-n", "-a", "-f", "/nonexistent"], text, ""),
+        (&["-c"], csv, ""),
+        (&["-c", "-n"], csv, ""),
+        (&["-c", "-N"], csv, ""),
+        (&["-c", "-w"], csv, ""),
+        (&["-c", "-e"], csv, ".\n"),
+    ] {
+        check_prints(&ask(port, options, command), &format!("{want}{dot}"));
+    }
+}
+
 /// A daemon with the crafted sources.
 fn crafted(request: &Request) -> Reply {
     match request {
+        Request::SourceName(address) => own_name(*address),
         Request::SourceCount => ReplyData::SourceCount(COUNT).into(),
         Request::SourceData(index) => ReplyData::SourceData(crafted_source(*index)).into(),
         Request::SourceStats(index) => ReplyData::SourceStats(crafted_stats(*index)).into(),
@@ -148,26 +176,27 @@ fn crafted(request: &Request) -> Reply {
 #[test]
 fn crafted_lists_of_sources() {
     with_daemon(crafted, |port| {
-        let lists = [
-            ("sources -a", include_str!("data/sources.txt")),
-            ("sourcestats -a", include_str!("data/sourcestats.txt")),
-            ("selectdata -a", include_str!("data/selectdata.txt")),
-        ];
-        for (command, want) in lists {
-            check_prints(&ask(port, &["-n"], command), want);
+        for (command, text, csv) in [
+            (
+                "sources -a",
+                include_str!("data/sources.txt"),
+                include_str!("data/sources.csv"),
+            ),
+            (
+                "sourcestats -a",
+                include_str!("data/sourcestats.txt"),
+                include_str!("data/sourcestats.csv"),
+            ),
+            (
+                "selectdata -a",
+                include_str!("data/selectdata.txt"),
+                include_str!("data/selectdata.csv"),
+            ),
+        ] {
+            check_manners(port, command, text, csv);
+            // No legend for a program.
+            check_prints(&ask(port, &["-c"], &format!("{command} -v")), csv);
         }
-        check_prints(
-            &ask(port, &["-c"], "sources -a -v"),
-            include_str!("data/sources.csv"),
-        );
-        check_prints(
-            &ask(port, &["-c"], "sourcestats -a"),
-            include_str!("data/sourcestats.csv"),
-        );
-        check_prints(
-            &ask(port, &["-c"], "selectdata -a"),
-            include_str!("data/selectdata.csv"),
-        );
     });
 }
 
@@ -313,17 +342,15 @@ fn authentication() {
             })
             .into()
         }
+        Request::SourceName(address) => own_name(*address),
         _ => Status::Invalid.into(),
     };
     with_daemon(answer, |port| {
-        check_prints(
-            &ask(port, &["-n"], "authdata -a"),
+        let (text, csv) = (
             include_str!("data/authdata.txt"),
-        );
-        check_prints(
-            &ask(port, &["-c"], "authdata -a"),
             include_str!("data/authdata.csv"),
         );
+        check_manners(port, "authdata -a", text, csv);
     });
 }
 
@@ -355,14 +382,15 @@ fn tracking() -> Tracking {
 #[test]
 fn system_clock() {
     with_daemon(
-        |_| ReplyData::Tracking(tracking()).into(),
+        |request| match request {
+            Request::SourceName(address) => own_name(*address),
+            _ => ReplyData::Tracking(tracking()).into(),
+        },
         |port| {
-            check_prints(
-                &ask(port, &["-n"], "tracking"),
+            check_manners(
+                port,
+                "tracking",
                 include_str!("data/tracking.txt"),
-            );
-            check_prints(
-                &ask(port, &["-c"], "tracking"),
                 "A29FC87B,162.159.200.123,4,1700000000.123456789,-0.000012345,0.000000001,0.000002500,\
              -12.346,0.001,0.123,0.012345679,0.000987650,64.4,Insert second\n",
             );
@@ -439,12 +467,12 @@ fn last_measurement() {
     };
     with_daemon(answer, |port| {
         let text = include_str!("data/ntpdata.txt");
-        check_prints(&ask(port, &[], "ntpdata 162.159.200.123"), text);
-        check_prints(&ask(port, &["-n"], "ntpdata"), &format!("\n{text}\n{text}"));
         let csv = include_str!("data/ntpdata.csv");
         assert_eq!(csv.split(',').count(), 38);
-        check_prints(&ask(port, &["-c"], "ntpdata 162.159.200.123"), csv);
-        check_prints(&ask(port, &["-c"], "ntpdata"), &format!("{csv}{csv}"));
+        check_prints(&ask(port, &[], "ntpdata 162.159.200.123"), text);
+        check_manners(port, "ntpdata 162.159.200.123", text, csv);
+        let twice = (format!("\n{text}\n{text}"), format!("{csv}{csv}"));
+        check_manners(port, "ntpdata", &twice.0, &twice.1);
     });
 }
 
@@ -472,12 +500,10 @@ fn server_counters() {
     with_daemon(
         move |_| ReplyData::ServerStats(Box::new(stats.clone())).into(),
         |port| {
-            check_prints(
-                &ask(port, &[], "serverstats"),
+            check_manners(
+                port,
+                "serverstats",
                 include_str!("data/serverstats.txt"),
-            );
-            check_prints(
-                &ask(port, &["-c"], "serverstats"),
                 "785,0,10,0,0,2,0,785,345,348,361,3,440,782,345,0,18446744073709551615\n",
             );
         },
@@ -532,9 +558,12 @@ fn clients() {
             &ask(port, &["-n"], "clients -k"),
             include_str!("data/clients-ke.txt"),
         );
+        let csv = include_str!("data/clients.csv");
+        check_prints(&ask(port, &["-c"], "clients"), csv);
+        // Names as configured are names of sources.
         check_prints(
-            &ask(port, &["-c"], "clients"),
-            include_str!("data/clients.csv"),
+            &ask(port, &["-c", "-N", "-e"], "clients"),
+            &format!("{csv}.\n"),
         );
         // These addresses have no names; an address too long for the column is cut all the same.
         let cut = ask(port, &[], "clients").out;
@@ -660,7 +689,7 @@ fn small_reports() {
             ("sourcename ID#1", "ntp.example.net\n", "ntp.example.net\n"),
         ] {
             check_prints(&ask(port, &[], command), text);
-            check_prints(&ask(port, &["-c"], command), csv);
+            check_manners(port, command, text, csv);
         }
     });
 }
