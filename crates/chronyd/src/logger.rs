@@ -5,6 +5,7 @@ use std::io::{self, PipeWriter, Write};
 use std::path::PathBuf;
 use timewright_core::event::{Event, Severity};
 use timewright_sys::syslog::{self, Priority};
+use timewright_time::Seconds;
 use timewright_time::text::Utc;
 
 /// Permissions of the log file, subject to the umask.
@@ -28,6 +29,8 @@ pub(crate) struct Logger {
     parent: Option<PipeWriter>,
     /// Until readiness, fatal errors also go to standard error if the log is the system's.
     starting: bool,
+    /// How far the clock was moved back since what is logged now.
+    behind: Seconds,
 }
 
 impl Logger {
@@ -38,11 +41,18 @@ impl Logger {
             threshold: Severity::Info,
             parent: None,
             starting: true,
+            behind: Seconds::ZERO,
         }
     }
 
     pub(crate) const fn set_threshold(&mut self, threshold: Severity) {
         self.threshold = threshold;
+    }
+
+    /// Messages from now on are from before the clock was moved back by this much; the system's
+    /// log has its own time all the same.
+    pub(crate) const fn set_behind(&mut self, by: Seconds) {
+        self.behind = by;
     }
 
     /// Hands over the way to the waiting foreground process.
@@ -129,11 +139,11 @@ impl Logger {
             }
             Destination::Stderr if self.parent.is_some() => {}
             Destination::Stderr => {
-                let line = stamped(self.threshold, severity, text);
+                let line = stamped(self.threshold, self.behind, severity, text);
                 let _ = io::stderr().write_all(line.as_bytes());
             }
             Destination::File { file, .. } => {
-                let line = stamped(self.threshold, severity, text);
+                let line = stamped(self.threshold, self.behind, severity, text);
                 // A full disk must not stop the clock.
                 let _ = file.append(&line);
             }
@@ -157,9 +167,14 @@ fn form(severity: Severity, text: &str) -> String {
     }
 }
 
-fn stamped(threshold: Severity, severity: Severity, text: &str) -> String {
-    let seconds = timewright_sys::clock::realtime()
-        .unwrap_or(0)
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "steps are far below the range of i64 nanoseconds"
+)]
+fn stamped(threshold: Severity, behind: Seconds, severity: Severity, text: &str) -> String {
+    let now_ns = timewright_sys::clock::realtime().unwrap_or(0);
+    let seconds = now_ns
+        .saturating_add((behind.0 * 1e9) as i64)
         .div_euclid(1_000_000_000);
     let stamp = Utc::from_unix(seconds).log_stamp().replace(' ', "T");
     let text = form(severity, text);
@@ -216,6 +231,17 @@ mod tests {
         logger.debug("seen");
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(&text[20..], " D:seen\n");
+    }
+
+    #[test]
+    fn messages_of_before_a_step_bear_the_time_of_before() {
+        let at = |behind| {
+            let line = stamped(Severity::Info, Seconds(behind), Severity::Info, "x");
+            line[..10].to_owned()
+        };
+        // Forty days, whatever the date is.
+        assert!(at(40.0 * 86_400.0) > at(0.0) && at(0.0) > at(-40.0 * 86_400.0));
+        assert!(at(1e300).len() == 10 && at(f64::NAN).len() == 10);
     }
 
     #[test]

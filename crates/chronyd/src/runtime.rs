@@ -179,9 +179,12 @@ impl Runtime {
         if self.fatal.is_none() {
             self.fatal = notes.fatal;
         }
+        // Messages of before a step bear the time of before.
+        logger.set_behind(self.out.stepped());
         while let Some(output) = self.out.pop() {
             self.perform(output, logger);
         }
+        logger.set_behind(Seconds::ZERO);
     }
 
     /// Carries out the first of the queued outputs.
@@ -234,6 +237,7 @@ impl Runtime {
             }
             Output::WriteFiles { ticket, files } => self.write_files(ticket, files, logger),
             Output::Log(event) => logger.log(&event),
+            Output::Stepped { .. } => logger.set_behind(self.out.stepped()),
             Output::LogRecord { file, line } => {
                 if let Err(error) = self.records.append(file, &line, monotonic()) {
                     report(error, logger);

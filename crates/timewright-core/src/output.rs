@@ -249,6 +249,12 @@ pub enum Output {
         /// The files, in the order to write them.
         files: Vec<FileWrite>,
     },
+    /// The clock was stepped by the engine between the outputs before and after this one; positive:
+    /// it was moved back. Messages before it are of the time before.
+    Stepped {
+        /// By how much.
+        offset: Seconds,
+    },
     /// A message for the log.
     Log(Event),
     /// A line for one of the `log` files, without its newline.
@@ -329,6 +335,16 @@ impl OutputQueue {
         self.push(Output::Log(event));
     }
 
+    /// How far the clock was moved back since the oldest output was added.
+    #[must_use]
+    pub fn stepped(&self) -> Seconds {
+        let steps = self.queue.iter().filter_map(|output| match output {
+            Output::Stepped { offset } => Some(offset.0),
+            _ => None,
+        });
+        Seconds(steps.sum())
+    }
+
     /// Adds the log messages of typed events.
     pub fn extend_log<E: Into<Event>>(&mut self, events: impl IntoIterator<Item = E>) {
         for event in events {
@@ -351,5 +367,27 @@ impl OutputQueue {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_that_wait_add_up_until_they_are_taken() {
+        let mut queue = OutputQueue::new();
+        assert_eq!(queue.stepped(), Seconds::ZERO);
+        queue.log(Event::info("before"));
+        for offset in [Seconds(2.5), Seconds(-0.5)] {
+            queue.push(Output::Stepped { offset });
+            queue.log(Event::info("after"));
+        }
+        let left: Vec<Seconds> = std::iter::from_fn(|| {
+            queue.pop()?;
+            Some(queue.stepped())
+        })
+        .collect();
+        assert_eq!(left, [2.0, -0.5, -0.5, 0.0, 0.0].map(Seconds));
     }
 }

@@ -513,8 +513,8 @@ impl Daemon {
                 Output::ReadDevice { id } => self.feedback.push_back(Feedback::Device(id)),
                 Output::ReadLeapList => self.feedback.push_back(Feedback::LeapList),
                 Output::ReadTemperature => self.feedback.push_back(Feedback::Temperature),
-                // There is nobody to write to.
-                Output::Mail { .. } => {}
+                // There is nobody to write to; and messages are kept with true time.
+                Output::Mail { .. } | Output::Stepped { .. } => {}
                 Output::Quit(exit) => {
                     self.exit.get_or_insert(exit);
                 }

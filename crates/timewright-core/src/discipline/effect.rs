@@ -63,6 +63,9 @@ pub enum Effect {
     /// To every store of local times. [`Reference`](crate::reference::Reference) knows the
     /// changes it caused itself; telling it again does nothing.
     Changed(ClockChange),
+    /// The system clock was stepped just now; positive: it was moved back. Comes before the
+    /// [`Effect::Changed`] it belongs to.
+    Stepped(Seconds),
     /// So much uncertainty was added to the clock: add it to the dispersions of stored samples
     /// of sources and reference clock filters.
     Dispersed(Seconds),

@@ -338,6 +338,7 @@ impl LocalClock {
         }
         // The wake-up is history in the new time.
         cx.now.raw = cx.now.raw - offset;
+        cx.out.push(Effect::Stepped(offset));
         cx.out
             .push(Effect::Smoothing(SmoothingCommand::Reset { now: cooked }));
         self.change(raw, cooked, 0.0, offset, ChangeKind::Step, cx);

@@ -176,6 +176,7 @@ impl Engine {
     fn apply(&mut self, effect: Effect, more: &mut Effects, cx: &mut Context<'_>) {
         match effect {
             Effect::Changed(change) => self.fan_out(&change, more, cx),
+            Effect::Stepped(offset) => cx.out.push(Output::Stepped { offset }),
             Effect::Dispersed(by) => {
                 self.selector.add_dispersion(by);
                 self.refclocks.add_dispersion(by);

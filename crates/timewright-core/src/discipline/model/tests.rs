@@ -150,12 +150,13 @@ fn a_step_resets_smoothing_first() {
     local.step(Seconds(2.5), &mut bench.cx()).unwrap();
     assert_eq!((before - bench.clock.raw).0, 2.5);
     let effects = bench.out.take();
+    assert_eq!(effects[0], Effect::Stepped(Seconds(2.5)));
     assert!(matches!(
-        effects[0],
+        effects[1],
         Effect::Smoothing(SmoothingCommand::Reset { .. })
     ));
     assert!(matches!(
-        effects[1],
+        effects[2],
         Effect::Changed(ClockChange { kind: Step, .. })
     ));
 }
