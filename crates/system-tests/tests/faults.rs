@@ -255,6 +255,33 @@ fn is_whole(line: &str) -> bool {
 }
 
 #[test]
+fn a_full_disk_at_the_start() {
+    let lab = Lab::new();
+    let host = lab.host("host131", "192.168.163.131/24");
+    host.must(&format!(
+        "mkdir -p {DIRECTORY}; mount -t tmpfs -o size=4k tmpfs {DIRECTORY}"
+    ));
+    let _ = host.shell(&format!("cat /dev/zero > {DIRECTORY}/filler"));
+    let config = format!("local stratum 5\npidfile {DIRECTORY}/pid\ndriftfile {DRIFT}\n");
+    let mut daemon = host.chronyd(&config);
+    daemon.stop();
+    let log = daemon.stderr();
+    let faults: Vec<&str> = log
+        .lines()
+        .filter_map(|line| line.split_once("Could not ").map(|(_, fault)| fault))
+        .collect();
+    let full = "No space left on device";
+    assert_eq!(
+        faults,
+        [
+            format!("write {DIRECTORY}/pid : {full}"),
+            format!("write {DRIFT}.tmp : {full}")
+        ]
+    );
+    assert_eq!(host.shell(&format!("ls {DIRECTORY}")).ok(), "filler\n");
+}
+
+#[test]
 fn a_read_only_directory() {
     // A file system with a file open for writing cannot be made read-only.
     let (config, _) = CONFIG.split_once("logdir").expect("the logs come last");

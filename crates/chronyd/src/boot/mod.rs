@@ -13,7 +13,7 @@ use crate::clocks::{self, KernelClock, SystemClock};
 use crate::daemonise::{self, Side};
 use crate::event_loop::Daemon;
 use crate::files::records::Records;
-use crate::files::{pid, secrets};
+use crate::files::{FileError, pid, secrets};
 use crate::logger::Logger;
 use crate::net::command::{CommandConfig, CommandSockets};
 use crate::net::{Inherited, LACKS_V6_ONLY, NetConfig, PerFamily, SocketTable, announced};
@@ -80,9 +80,17 @@ fn start(options: &Options, logger: &mut Logger) -> Result<Started, Fatal> {
         ));
     }
     let user = identity::run_user(options, &config)?;
-    let paths = paths::prepare(&config, user, logger);
+    let mut paths = paths::prepare(&config, user, logger);
     if let Some(path) = &config.process.pid_file {
-        pid::write(path).map_err(|error| error.to_string())?;
+        match pid::write(path) {
+            Ok(()) => {}
+            // A full disk does not keep the clock from running.
+            Err(error @ FileError::Write(..)) => {
+                logger.error(error);
+                paths.pid_file = None;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
     }
 
     let fault = |error: timewright_config::StartupError| error.to_string();

@@ -18,8 +18,16 @@ pub(crate) fn running(path: &Path) -> Option<i32> {
 }
 
 /// Writes our process number to a new file.
+///
+/// # Errors
+/// In the name of the file itself, whichever step it was. [`FileError::Write`] is a full disk.
 pub(crate) fn write(path: &Path) -> Result<(), FileError> {
-    replace(path, format!("{}\n", std::process::id()).as_bytes())
+    let shown = path.display().to_string();
+    replace(path, format!("{}\n", std::process::id()).as_bytes()).map_err(|error| match error {
+        FileError::Open(_, error) | FileError::Remove(_, error) => FileError::Open(shown, error),
+        FileError::Write(_, error) => FileError::Write(shown, error),
+        other @ (FileError::Replace(..) | FileError::Busy(_)) => other,
+    })
 }
 
 /// Removes the file at exit.
@@ -51,5 +59,14 @@ mod tests {
         remove(&path).unwrap();
         let error = remove(&path).unwrap_err();
         assert!(error.to_string().ends_with(" : No such file or directory"));
+    }
+
+    #[test]
+    fn errors_name_the_file_and_not_the_temporary_one() {
+        let error = write(Path::new("/nonexistent/pid")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Could not open /nonexistent/pid : No such file or directory"
+        );
     }
 }
