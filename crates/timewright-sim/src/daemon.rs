@@ -348,7 +348,7 @@ impl Daemon {
     }
 
     /// Gives a packet to the socket it is for, the way the production loop does: requests take the
-    /// short way.
+    /// short way. It is `intact` if it comes as it was sent.
     pub(crate) fn deliver(
         &mut self,
         node: &mut Node,
@@ -356,6 +356,7 @@ impl Daemon {
         from: SocketAddr,
         to: SocketAddr,
         bytes: &[u8],
+        intact: bool,
     ) {
         let Some(&socket) = self.ports.get(&(Family::of(to.ip()), to.port())) else {
             return;
@@ -389,9 +390,15 @@ impl Daemon {
             Served::Silent => {}
             Served::NotARequest => {
                 self.request = Some((socket, from, bytes.to_vec()));
+                if let Some(watch) = &mut self.watch {
+                    watch.hears(from, &self.engine);
+                }
                 self.single_input(node, net, |engine, now, cx| {
                     engine.handle_datagram(now, &datagram, cx);
                 });
+                if let Some(watch) = &mut self.watch {
+                    watch.heard(bytes, intact, node, &self.engine, net);
+                }
                 self.request = None;
             }
         }
@@ -408,7 +415,7 @@ impl Daemon {
         bytes: &[u8],
     ) {
         let samples = check::samples(&self.engine);
-        self.deliver(node, net, from, to, bytes);
+        self.deliver(node, net, from, to, bytes, false);
         check::forged(&samples, &self.engine, node, net);
     }
 

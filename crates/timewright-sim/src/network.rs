@@ -8,8 +8,9 @@ use crate::digest::Digest;
 use crate::link::Link;
 use crate::queue::{QueueState, SharedQueue};
 use crate::random::SimRng;
+use crate::spoil::Spoil;
 use crate::world::{Action, NodeId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use timewright_core::engine::LookupAnswer;
 use timewright_core::ids::{DeviceId, Ticket};
@@ -53,6 +54,8 @@ pub(crate) enum Event {
         from: SocketAddr,
         to: SocketAddr,
         bytes: Vec<u8>,
+        /// It arrives as it was sent.
+        intact: bool,
     },
     /// `run` counts the starts of the daemon: a new one does not get the answers of the old.
     Resolved {
@@ -76,6 +79,8 @@ struct Path {
     sent: u64,
     /// Index of the queue it shares with others.
     queue: Option<usize>,
+    /// What happens to responses.
+    spoil: Option<Spoil>,
 }
 
 impl Path {
@@ -84,6 +89,7 @@ impl Path {
             link,
             sent: 0,
             queue: None,
+            spoil: None,
         }
     }
 }
@@ -101,6 +107,8 @@ pub(crate) struct Network {
     due: Agenda<Event>,
     owners: BTreeMap<IpAddr, NodeId>,
     names: BTreeMap<String, Lookup>,
+    /// Addresses of hosts that tell the true time whenever they tell any.
+    truthful: BTreeSet<IpAddr>,
     paths: BTreeMap<(NodeId, NodeId), Path>,
     queues: Vec<QueueState>,
     default_link: Link,
@@ -125,6 +133,7 @@ impl Network {
             due: Agenda::default(),
             owners: BTreeMap::new(),
             names: BTreeMap::new(),
+            truthful: BTreeSet::new(),
             paths: BTreeMap::new(),
             queues: Vec::new(),
             default_link,
@@ -151,12 +160,36 @@ impl Network {
         from_ns(self.true_ns - self.start_ns)
     }
 
+    /// What leap seconds so far have added to UTC, seconds.
+    pub(crate) fn leaps_s(&self) -> f64 {
+        from_ns(self.leaps_ns)
+    }
+
     pub(crate) fn own(&mut self, address: IpAddr, node: NodeId) {
         self.owners.insert(address, node);
     }
 
     pub(crate) fn owner(&self, address: IpAddr) -> Option<NodeId> {
         self.owners.get(&address).copied()
+    }
+
+    /// Whether the host of an address tells the true time whenever it tells any.
+    pub(crate) fn is_truthful(&self, address: IpAddr) -> bool {
+        self.truthful.contains(&address)
+    }
+
+    pub(crate) fn set_truthful(&mut self, addresses: &[IpAddr], truthful: bool) {
+        for address in addresses {
+            if truthful {
+                self.truthful.insert(*address);
+            } else {
+                self.truthful.remove(address);
+            }
+        }
+    }
+
+    pub(crate) fn set_spoil(&mut self, from: NodeId, to: NodeId, spoil: Option<Spoil>) {
+        self.path(from, to).spoil = spoil;
     }
 
     pub(crate) fn set_name(&mut self, name: &str, lookup: Lookup) {
@@ -257,17 +290,26 @@ impl Network {
         let mut copies = 0;
         if let (Some(&a), Some(&b)) = (self.owners.get(&from.ip()), self.owners.get(&to.ip())) {
             let path = self.path(a, b);
-            let (link, count, queue) = (path.link, path.sent, path.queue);
+            let (link, count, queue, spoil) = (path.link, path.sent, path.queue, path.spoil);
             path.sent += 1;
             let queue = queue.and_then(|index| self.queues.get_mut(index));
             let wait_s = queue.map_or(0.0, |queue| queue.wait(self.true_ns));
             for delay in link.deliveries(at_s, count, &mut self.rng) {
                 let mut bytes = payload.to_vec();
                 link.damage(&mut bytes, &mut self.rng);
+                if let Some(spoil) = spoil {
+                    spoil.apply(&mut bytes, &mut self.rng);
+                }
+                let intact = bytes == payload;
                 copies += 1;
                 self.schedule(
                     self.true_ns.saturating_add(to_ns(delay + wait_s)),
-                    Event::Deliver { from, to, bytes },
+                    Event::Deliver {
+                        from,
+                        to,
+                        bytes,
+                        intact,
+                    },
                 );
             }
         }

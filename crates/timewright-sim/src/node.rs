@@ -58,6 +58,20 @@ pub struct NodeSetup {
     pub start_s: f64,
 }
 
+impl NodeSetup {
+    /// Whether its clock is right by itself and nothing in its configuration moves it.
+    pub(crate) fn is_truthful(&self) -> bool {
+        let config = &self.config;
+        self.clock == ClockModel::default()
+            && config.sources.is_empty()
+            && config.refclocks.is_empty()
+            && config.initstepslew.is_none()
+            && config.server.smooth_time.is_none()
+            && config.clock.temp_comp.is_none()
+            && self.drift_file.is_none()
+    }
+}
+
 /// A host in the simulated world.
 pub struct Node {
     pub(crate) clock: SimClock,

@@ -41,6 +41,19 @@ impl ClockModel {
         sine_period_s: 0.0,
         sine_phase: 0.0,
     };
+
+    /// How much the frequency hardly ever changes by within a time, s/s: five standard deviations
+    /// of the random walk, and all of the rest.
+    pub(crate) fn restlessness(&self, within_s: f64) -> f64 {
+        let age = within_s.abs();
+        let turns = if self.sine_period_s > 0.0 {
+            (std::f64::consts::TAU * age / self.sine_period_s).min(2.0)
+        } else {
+            0.0
+        };
+        let ppm = self.sine_ppm.abs() * turns + self.ageing_ppm_per_day.abs() * age / DAY_S;
+        5.0 * self.wander * age.sqrt() + 1e-6 * ppm
+    }
 }
 
 impl Default for ClockModel {

@@ -1,7 +1,7 @@
 //! The simulated world: hosts, the network between them, what happens to them, one seed.
 
 use crate::check::{self, Violation};
-use crate::clock::{SimClock, from_ns, to_ns};
+use crate::clock::{SimClock, to_ns};
 use crate::daemon::Daemon;
 use crate::link::Link;
 use crate::network::{Event, Lookup, Network, Packet};
@@ -9,6 +9,7 @@ use crate::node::{Node, NodeSetup};
 use crate::queue::SharedQueue;
 use crate::random::SimRng;
 use crate::seed::Reproduce;
+use crate::spoil::Spoil;
 use std::net::SocketAddr;
 use timewright_config::SourceSpec;
 use timewright_control::Request;
@@ -39,6 +40,8 @@ pub enum Action {
     SetLink(NodeId, NodeId, Link),
     /// The path from one host to another has another delay (a change of route), all else stays.
     SetDelay(NodeId, NodeId, Seconds),
+    /// Responses on the path from one host to another are spoilt from now on, or no more.
+    Spoil(NodeId, NodeId, Option<Spoil>),
     /// A name means something else from now on.
     SetName(String, Lookup),
     /// A host loses its routes, or has them back.
@@ -140,6 +143,7 @@ impl World {
         }
         self.net
             .set_name(&setup.name, Lookup::Addresses(setup.addresses.clone()));
+        self.net.set_truthful(&setup.addresses, setup.is_truthful());
         let stream = 2 * id.0 as u64 + 1;
         let seed = self.net.seed;
         let clock = SimClock::new(setup.clock, self.net.true_ns, SimRng::new(seed, stream));
@@ -296,7 +300,12 @@ impl World {
                     self.with(node, |_, _, _| {});
                 }
             }
-            Event::Deliver { from, to, bytes } => self.deliver(from, to, &bytes),
+            Event::Deliver {
+                from,
+                to,
+                bytes,
+                intact,
+            } => self.deliver(from, to, &bytes, intact),
             Event::Resolved {
                 node: id,
                 run,
@@ -312,10 +321,10 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8], intact: bool) {
         if let Some(id) = self.net.owner(to.ip()) {
             self.with(id, |daemon, node, net| {
-                daemon.deliver(node, net, from, to, bytes);
+                daemon.deliver(node, net, from, to, bytes, intact);
             });
         }
     }
@@ -401,7 +410,23 @@ impl World {
         }
     }
 
+    /// A host whose clock somebody touches need not be right any more.
+    fn doubt(&mut self, action: &Action) {
+        if let Action::StepClock(id, _)
+        | Action::StepFrequency(id, _)
+        | Action::Command(id, _)
+        | Action::Pause(id, _)
+        | Action::Suspend(id, _)
+        | Action::SuspendInexactly(id, ..)
+        | Action::Freeze(id, _) = action
+            && let Some(host) = self.hosts.get(id.0)
+        {
+            self.net.set_truthful(&host.node.setup.addresses, false);
+        }
+    }
+
     fn act(&mut self, action: Action) {
+        self.doubt(&action);
         match action {
             Action::StepClock(id, by) => {
                 if let Some(host) = self.hosts.get_mut(id.0) {
@@ -416,10 +441,12 @@ impl World {
                 if let Some(host) = self.hosts.get_mut(id.0) {
                     host.node.clock.advance(self.net.true_ns);
                     host.node.clock.step_frequency(by_ppm);
+                    host.disturbed(0.0);
                 }
             }
             Action::SetDelay(from, to, delay) => self.net.set_delay(from, to, delay.0),
             Action::SetLink(from, to, link) => self.set_link(from, to, link),
+            Action::Spoil(from, to, spoil) => self.net.set_spoil(from, to, spoil),
             Action::SetLeapList(id, list) => {
                 if let Some(host) = self.hosts.get_mut(id.0) {
                     host.node.setup.boot.leap_list = list;
@@ -511,7 +538,7 @@ impl World {
 
     fn observe(&mut self) {
         let at_s = self.net.elapsed_s();
-        let leaps_s = from_ns(self.net.leaps_ns);
+        let leaps_s = self.net.leaps_s();
         for host in &mut self.hosts {
             if !host.observed || host.asleep_ns > self.net.true_ns {
                 continue;

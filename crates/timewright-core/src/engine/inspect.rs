@@ -7,9 +7,12 @@
 use super::Engine;
 use crate::discipline::ClockChange;
 use crate::ids::SourceId;
-use crate::source::OperatingMode;
+use crate::select::SelectReport;
+use crate::server::snapshot::{ReferenceState, ServedReference};
 use crate::source::measure::LocalStamp;
 use crate::source::poll::Poll;
+use crate::source::{OperatingMode, SourceConfig};
+use crate::stats::history::Stored;
 use crate::timers::Timer;
 use std::net::SocketAddr;
 use timewright_time::{Cooked, MonoTime, Now, Raw, Seconds, Timestamp};
@@ -91,6 +94,21 @@ pub struct SourceView {
     pub selected: bool,
 }
 
+/// What came of the answers of a source.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AnswersView {
+    /// Answers that passed all tests.
+    pub good: u32,
+    /// Which of the last eight requests were answered by a synchronised server, the newest in bit
+    /// 0.
+    pub reach: u8,
+    /// The newest sample the estimate is made of.
+    pub newest: Option<Stored>,
+    /// Offsets that wait in the filter, smallest and largest, positive: our clock is fast; and how
+    /// many they are.
+    pub waiting: Option<(usize, f64, f64)>,
+}
+
 /// Clock settings in force.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClockView {
@@ -106,6 +124,10 @@ pub struct ClockView {
     pub planned: Timestamp<Raw>,
     /// When the reference was updated last.
     pub last_update: Option<MonoTime>,
+    /// The time for which that was, by our clock; zero if unknown.
+    pub ref_time: Timestamp<Cooked>,
+    /// How uncertain the frequency is, s/s.
+    pub skew: f64,
 }
 
 impl Engine {
@@ -224,7 +246,69 @@ impl Engine {
             slew_rate: line.rate,
             planned: line.origin,
             last_update: self.reference.last_update(),
+            ref_time: self.reference.ref_time(),
+            skew: self.reference.skew().0,
         }
+    }
+
+    /// What is told of the reference at `now`.
+    #[must_use]
+    pub fn served_reference(&self, now: Now) -> ServedReference {
+        let snapshot = &self.server.snapshot;
+        snapshot.reference_at(snapshot.cook(now.raw), now.mono)
+    }
+
+    /// The state of the sources, whatever is served.
+    #[must_use]
+    pub const fn reference_state(&self) -> ReferenceState {
+        self.server.snapshot.reference
+    }
+
+    /// What came of the answers of a source.
+    #[must_use]
+    pub fn answers(&self, id: SourceId) -> Option<AnswersView> {
+        let association = self.table.get(id)?;
+        let stats = self.selector.stats(id);
+        let report = self.selector.source_report(id, self.event_time);
+        let waiting = association.filter.as_ref().filter(|f| !f.is_empty());
+        Some(AnswersView {
+            good: association.report().total_good,
+            reach: report.map_or(0, |report| report.reach),
+            newest: stats.and_then(|stats| stats.history().newest().copied()),
+            waiting: waiting.map(|filter| {
+                let offsets = || filter.samples().map(|sample| -sample.offset.0);
+                let least = offsets().fold(f64::INFINITY, f64::min);
+                let most = offsets().fold(f64::NEG_INFINITY, f64::max);
+                (filter.len(), least, most)
+            }),
+        })
+    }
+
+    /// The settings of a source.
+    #[must_use]
+    pub fn source_config(&self, id: SourceId) -> Option<&SourceConfig> {
+        self.table.get(id).map(|association| association.config())
+    }
+
+    /// What selection thinks of a source.
+    #[must_use]
+    pub fn selection(&self, id: SourceId) -> Option<SelectReport> {
+        self.selector.select_report(id)
+    }
+
+    /// The smallest distance to the primary source of all current samples of a source.
+    #[must_use]
+    pub fn least_distance(&self, id: SourceId) -> Option<Seconds> {
+        let samples = self.selector.stats(id)?.history().current();
+        let distance = |s: &Stored| s.root_delay / 2.0 + s.root_dispersion;
+        samples.iter().map(distance).reduce(f64::min).map(Seconds)
+    }
+
+    /// Stratum and reference id of a source as selection knows them.
+    #[must_use]
+    pub fn identity(&self, id: SourceId) -> Option<(u8, u32)> {
+        let report = self.selector.source_report(id, self.event_time)?;
+        Some((report.stratum, report.ref_id))
     }
 
     /// Time as it is served at `now`, smoothing included.

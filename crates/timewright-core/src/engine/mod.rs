@@ -32,7 +32,7 @@ mod walk;
 pub use crate::source::names::LookupAnswer;
 pub(crate) use access::AccessService;
 pub use boot::{Boot, Purpose};
-pub use inspect::{ClockView, Shift, SourceView, Store, StoredTime};
+pub use inspect::{AnswersView, ClockView, Shift, SourceView, Store, StoredTime};
 pub use serve::Served;
 
 use crate::clock::Clock;

@@ -373,6 +373,11 @@ impl Reference {
         self.last_update
     }
 
+    /// The time for which that estimate was, on today's scale; zero if unknown.
+    pub(crate) const fn ref_time(&self) -> Timestamp<Cooked> {
+        self.ref_time
+    }
+
     /// Uncertainty of the clock's frequency.
     #[must_use]
     pub const fn skew(&self) -> FreqRatio {

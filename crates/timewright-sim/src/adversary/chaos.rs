@@ -7,12 +7,12 @@ use crate::link::{Jitter, Link, Pass};
 use crate::node::Stamps;
 use crate::oscillator::ClockModel;
 use crate::scenario::Families;
-use crate::world::{Action, NodeId};
+use crate::world::{Action, NodeId, START_NS};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use timewright_control::Request;
 use timewright_control::request::{Burst, MakeStepRule, SmoothAction, SourceMask, Subnet};
-use timewright_time::Seconds;
+use timewright_time::{Cooked, Seconds, Timestamp};
 
 /// Hosts whose names are many enough for a pool.
 const HOSTS_MAX: usize = 6;
@@ -40,7 +40,24 @@ pub(super) fn draft(seed: u64, dice: &mut Dice) -> Draft {
         let action = action(hosts, dice);
         draft.act(at_s, action);
     }
+    if dice.chance(0.25) {
+        operator(&mut draft, dice);
+    }
     draft
+}
+
+/// Somebody looks at a clock on the wall and types what it shows.
+fn operator(draft: &mut Draft, dice: &mut Dice) {
+    let host = dice.below(draft.hosts.len());
+    if let Some(host) = draft.hosts.get_mut(host) {
+        host.config += "manual\n";
+    }
+    for _ in 0..6 {
+        let at_s = dice.between(0.0, draft.length_s);
+        let wall = Timestamp::<Cooked>::from_ns(START_NS) + Seconds(at_s + 0.3 * dice.normal());
+        let request = Request::SetTime(wall.into());
+        draft.act(at_s, Action::Command(Draft::id(host), request));
+    }
 }
 
 fn link(dice: &mut Dice) -> Link {
@@ -122,6 +139,10 @@ const SETTINGS: &[&str] = &[
     "minsources 2",
     "combinelimit 0",
     "local stratum 7 orphan waitunsynced 100",
+    "local stratum 9 activate 0.1 waitunsynced 50",
+    "local stratum 8 distance 0.01 waitsynced 100",
+    "minstratum 2",
+    "maxstratum 4",
     "smoothtime 400 0.01",
     "fallbackdrift 6 10",
     "ratelimit interval 3 burst 4 leak 2 kod 2",

@@ -1,6 +1,7 @@
 //! A drawn simulation as data: to be run, and to be read.
 
 use super::Kind;
+use crate::device::DeviceModel;
 use crate::link::Link;
 use crate::node::Stamps;
 use crate::oscillator::ClockModel;
@@ -25,6 +26,8 @@ pub struct HostDraft {
     pub leaves_clock_alone: bool,
     /// Content of its `leapseclist`.
     pub leap_list: Option<Vec<u8>>,
+    /// Noise of the shared memory its reference clock writes to, s, if it has one.
+    pub refclock_noise_s: Option<f64>,
 }
 
 impl HostDraft {
@@ -37,6 +40,7 @@ impl HostDraft {
             load_dumps: false,
             leaves_clock_alone: false,
             leap_list: None,
+            refclock_noise_s: None,
         }
     }
 }
@@ -62,6 +66,19 @@ impl Lie {
             (self.jump_s + self.drag * (at_s - self.at_s)).abs()
         }
     }
+}
+
+/// Paths that are expected to give a good estimate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Steady {
+    /// The client.
+    pub client: usize,
+    /// Mean jitter of a direction, s.
+    pub jitter_s: f64,
+    /// How it is divided, as the option `asymmetry` says it.
+    pub asymmetry: f64,
+    /// Whether the client was told of that.
+    pub told: bool,
 }
 
 /// A drawn simulation.
@@ -96,6 +113,8 @@ pub struct Draft {
     pub unnoticed: Vec<(usize, f64)>,
     /// A lie that must not get through.
     pub lie: Option<Lie>,
+    /// What a good estimate can be expected of.
+    pub steady: Option<Steady>,
 }
 
 impl Draft {
@@ -115,6 +134,7 @@ impl Draft {
             faults: Vec::new(),
             unnoticed: Vec::new(),
             lie: None,
+            steady: None,
         }
     }
 
@@ -142,6 +162,13 @@ impl Draft {
             }
             if let Some(list) = &host.leap_list {
                 scenario = scenario.boot(name, |b| b.leap_list = Some(list.clone()));
+            }
+            if let Some(noise_s) = host.refclock_noise_s {
+                let model = DeviceModel {
+                    noise_s,
+                    ..DeviceModel::default()
+                };
+                scenario = scenario.device(name, "SHM 0", model);
             }
         }
         let names: Vec<&str> = self.hosts.iter().map(|h| h.name.as_str()).collect();
@@ -202,6 +229,9 @@ impl fmt::Display for Draft {
             if host.leaves_clock_alone {
                 writeln!(f, "  -x")?;
             }
+            if let Some(noise_s) = host.refclock_noise_s {
+                writeln!(f, "  SHM 0 with noise of {noise_s:e} s")?;
+            }
             for line in host.config.lines() {
                 writeln!(f, "  | {line}")?;
             }
@@ -213,6 +243,9 @@ impl fmt::Display for Draft {
         }
         if let Some(lie) = &self.lie {
             writeln!(f, "{lie:?}")?;
+        }
+        if let Some(steady) = &self.steady {
+            writeln!(f, "{steady:?}")?;
         }
         write!(f, "bounds to be kept by hosts {:?}", self.covered)
     }

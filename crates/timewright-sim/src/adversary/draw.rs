@@ -1,9 +1,11 @@
 //! Drawing simulations with expectations: honest sources, disturbed clients, liars.
 
 use super::Kind;
+use super::broken;
 use super::chaos;
 use super::dice::Dice;
 use super::draft::{Draft, HostDraft, Lie};
+use super::steady;
 use crate::link::Link;
 use crate::node::Stamps;
 use crate::oscillator::ClockModel;
@@ -26,9 +28,10 @@ const LEAP_AFTER_S: f64 = 14_400.0;
 pub(super) fn draft(seed: u64) -> Draft {
     let mut dice = Dice(SimRng::new(seed, STREAM));
     match dice.below(20) {
-        0..8 => honest(seed, &mut dice),
-        8..14 => disturbed(seed, &mut dice),
-        14..17 => liars(seed, &mut dice),
+        0..7 => honest(seed, &mut dice),
+        7..13 => disturbed(seed, &mut dice),
+        13..16 => liars(seed, &mut dice),
+        16 => steady::draft(seed, &mut dice),
         _ => chaos::draft(seed, &mut dice),
     }
 }
@@ -40,6 +43,7 @@ fn honest(seed: u64, dice: &mut Dice) -> Draft {
         weather(&mut draft, dice);
     }
     forgeries(&mut draft);
+    broken::add(&mut draft, &mut Dice(SimRng::new(seed, STREAM + 2)));
     draft
 }
 
@@ -57,6 +61,7 @@ fn disturbed(seed: u64, dice: &mut Dice) -> Draft {
         }
     }
     forgeries(&mut draft);
+    broken::add(&mut draft, &mut Dice(SimRng::new(seed, STREAM + 2)));
     draft
 }
 
@@ -95,6 +100,9 @@ fn network(seed: u64, kind: Kind, dice: &mut Dice) -> Draft {
         draft.covered.push(draft.hosts.len());
         draft.hosts.push(host);
     }
+    if dice.chance(0.15) {
+        refclock(&mut draft, dice);
+    }
     let client = draft.hosts.len() - 1;
     for server in 0..servers {
         if dice.chance(0.5) {
@@ -110,6 +118,23 @@ fn network(seed: u64, kind: Kind, dice: &mut Dice) -> Draft {
         }
     }
     draft
+}
+
+/// The last client has a reference clock, too.
+fn refclock(draft: &mut Draft, dice: &mut Dice) {
+    let Some(host) = draft.hosts.last_mut() else {
+        return;
+    };
+    let noise_s = dice.scale(1e-7, 1e-3);
+    host.refclock_noise_s = Some(noise_s);
+    let _ = writeln!(
+        host.config,
+        "refclock SHM 0 poll {} filter {} delay {}{}",
+        2 + dice.below(3),
+        *dice.pick(&[4, 16]),
+        1e-6 + 10.0 * noise_s,
+        *dice.pick(&["", " prefer", " noselect", " dpoll 1"])
+    );
 }
 
 /// Options that leave a source as honest as it is.
@@ -177,6 +202,8 @@ const SETTINGS: &[&str] = &[
     "clientloglimit 65536",
     "local stratum 10",
     "local stratum 7 orphan",
+    "local stratum 9 activate 0.005 waitunsynced 500",
+    "local stratum 8 distance 0.003 waitsynced 300",
 ];
 
 fn options(dice: &mut Dice) -> String {
@@ -378,6 +405,8 @@ fn leap_second(draft: &mut Draft, dice: &mut Dice) {
             draft.faults.push((index, at_s - 1.0));
             draft.faults.push((index, LEAP_AFTER_S + 2.0));
             let _ = writeln!(host.config, "leapsecmode {mode}\nleapseclist /sim/leap");
+            // A clock that is seconds off has its midnight at another time.
+            host.clock.offset_s = host.clock.offset_s.clamp(-0.1, 0.1);
             host.leap_list = Some(
                 format!(
                     "#$\t3535228800\n#@\t4102444800\n3345062400\t{before}\n3439756800\t{after}\n\
@@ -433,7 +462,12 @@ fn liars(seed: u64, dice: &mut Dice) -> Draft {
             tell_lies(&mut draft, n, lie);
         }
     }
-    config += *dice.pick(&["", "makestep 0.1 -1\n", "maxslewrate 1000\n"]);
+    config += *dice.pick(&[
+        "",
+        "makestep 0.1 -1\n",
+        "maxslewrate 1000\n",
+        "maxchange 0.001 3 -1\n",
+    ]);
     let mut client = HostDraft::new("c0".to_owned(), config);
     client.clock = ClockModel {
         offset_s: dice.normal() * 0.01,

@@ -8,11 +8,13 @@
 //! seed ─> draw ─> Draft ─> Scenario ─> World (checked at every step) ─> judge ─> Outcome
 //! ```
 
+mod broken;
 mod chaos;
 mod dice;
 mod draft;
 mod draw;
 mod judge;
+mod steady;
 
 pub use draft::{Draft, HostDraft};
 pub use judge::Coverage;
@@ -29,6 +31,8 @@ pub enum Kind {
     Disturbed,
     /// Some sources lie, jumping or dragging; honest ones are not fewer.
     Liars,
+    /// All is well: the estimate is as good as the paths allow.
+    Steady,
     /// Anything, also nonsense.
     Chaos,
 }
@@ -66,6 +70,7 @@ impl Draft {
         let mut violations = report.world.violations().to_vec();
         let coverage = judge::coverage(self, &report, &mut violations);
         judge::capture(self, &report, &mut violations);
+        judge::accuracy(self, &report, &mut violations);
         Outcome {
             violations,
             coverage,

@@ -96,7 +96,7 @@ fn many(wanted: &Wanted) -> bool {
     let start = Instant::now();
     let mut coverage = Coverage::default();
     let mut bad = 0;
-    let mut drawn = [0; 4];
+    let mut drawn = [0; 5];
     let mut done = 0;
     let mut simulated_s = 0.0;
     for seed in wanted.from..wanted.from.saturating_add(wanted.runs) {
@@ -105,7 +105,8 @@ fn many(wanted: &Wanted) -> bool {
             Kind::Honest => 0,
             Kind::Disturbed => 1,
             Kind::Liars => 2,
-            Kind::Chaos => 3,
+            Kind::Steady => 3,
+            Kind::Chaos => 4,
         };
         if let Some(count) = drawn.get_mut(kind) {
             *count += 1;
@@ -135,10 +136,10 @@ fn many(wanted: &Wanted) -> bool {
             }
         }
     }
-    let [honest, disturbed, liars, chaos] = drawn;
+    let [honest, disturbed, liars, steady, chaos] = drawn;
     println!(
         "{done} runs from seed {} ({honest} honest, {disturbed} disturbed, {liars} with liars, \
-         {chaos} chaotic; {:.1} days simulated) in {:.1} s: {bad} with violations; bounds covered \
+         {steady} steady, {chaos} chaotic; {:.1} days simulated) in {:.1} s: {bad} with violations; bounds covered \
          {:.5} of {} observations",
         wanted.from,
         simulated_s / 86_400.0,

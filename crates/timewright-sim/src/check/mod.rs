@@ -4,12 +4,16 @@
 //! the host before it, [`Watch::after`] after it; in between the driver tells what the engine
 //! asked for. Each file has its rules: [`load`] how much an engine may hold and ask for, [`steer`]
 //! what it may do to the clock, [`store`] that stored times follow, [`serve`] what it may tell
-//! others, [`poll`] when it may ask them. `docs/simulator.md` lists the rules and says how to add
+//! others, [`poll`] when it may ask them, [`client`] which answers it may believe, [`bound`] what it
+//! may claim. `docs/simulator.md` lists the rules and says how to add
 //! one.
 //!
 //! A violation panics with seed, time and host, unless the simulation collects them.
 
+mod bound;
+mod client;
 mod load;
+mod packet;
 mod poll;
 mod serve;
 mod steer;
@@ -25,13 +29,15 @@ use timewright_config::Config;
 use timewright_control::Request;
 use timewright_core::engine::{Boot, ClockView, Engine, Store};
 use timewright_core::output::OutputQueue;
-use timewright_time::{Cooked, Now, Timestamp};
+use timewright_time::{Cooked, Now, Raw, Timestamp};
 
 /// What is remembered of one run of a daemon.
 pub(crate) struct Watch {
     steering: steer::Steering,
     serving: serve::Serving,
     polling: poll::Polling,
+    listening: client::Listening,
+    bounding: bound::Bounding,
 }
 
 /// The state before a step.
@@ -47,6 +53,12 @@ pub(crate) struct Before {
 /// `local` reference clock does that (`discipline.md` 8.8).
 fn corrects_quietly(config: &Config) -> bool {
     config.refclocks.iter().any(|clock| clock.options.local)
+}
+
+/// Whether a leap second may be due: around midnight UTC.
+const fn is_near_leap(raw: Timestamp<Raw>) -> bool {
+    const NEAR_S: i64 = 10;
+    (raw.sec() + NEAR_S).rem_euclid(86_400) <= 2 * NEAR_S
 }
 
 /// A place to complain: whose step it is.
@@ -78,8 +90,10 @@ impl Watch {
     pub(crate) fn new(config: &Config, boot: &Boot, node: &Node) -> Self {
         Self {
             steering: steer::Steering::new(config, boot, node),
-            serving: serve::Serving::default(),
+            serving: serve::Serving::new(config, node.clock.read().mono),
             polling: poll::Polling::default(),
+            listening: client::Listening::default(),
+            bounding: bound::Bounding::default(),
         }
     }
 
@@ -88,6 +102,7 @@ impl Watch {
         self.steering.command(request);
         self.polling.command(request);
         self.serving.command(request);
+        self.listening.command(request);
     }
 
     /// The daemon has started; `drift` is the drift file it was given.
@@ -111,6 +126,8 @@ impl Watch {
     pub(crate) fn disturbed(&mut self, by_s: f64) {
         self.steering.disturbed(by_s);
         self.serving.disturbed(by_s);
+        self.listening.disturbed();
+        self.bounding.disturbed();
     }
 
     pub(crate) fn before(
@@ -129,6 +146,7 @@ impl Watch {
             format_args!("outputs of an input were left to the next"),
         );
         self.steering.overrun(&clock, now, &mut place);
+        self.bounding.grown(now, engine, &mut place);
         Before {
             now,
             clock,
@@ -159,6 +177,26 @@ impl Watch {
         }
         self.serving.check(before, &moved, engine, &mut place);
         self.polling.check(&moved, engine, &mut place);
+        self.listening.check(&moved);
+        self.bounding.check(before, &shifts, engine, &mut place);
+    }
+
+    /// A packet that is no request is about to be given to the engine.
+    pub(crate) fn hears(&mut self, from: std::net::SocketAddr, engine: &Engine) {
+        self.listening.hears(from, engine);
+    }
+
+    /// It was.
+    pub(crate) fn heard(
+        &mut self,
+        packet: &[u8],
+        intact: bool,
+        node: &Node,
+        engine: &Engine,
+        net: &mut Network,
+    ) {
+        let mut place = Place { node, net };
+        self.listening.heard(packet, intact, engine, &mut place);
     }
 
     /// A request left: to whom, with which first byte.
@@ -172,6 +210,7 @@ impl Watch {
     ) {
         let mut place = Place { node, net };
         self.polling.sent(to, packet, engine, &mut place);
+        self.listening.sent(to, packet, engine, &mut place);
     }
 
     /// A response left, by either way, to a packet that came.

@@ -1,12 +1,17 @@
 //! What others may be told: answers to requests only, never longer ones, and the time as it is
 //! estimated, which goes back by recorded corrections only.
 
+use super::packet::{self, Claim, MODE_SERVER};
 use super::steer::Moved;
 use super::{Before, Place};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use timewright_config::{Config, LocalSpec};
 use timewright_control::Request;
-use timewright_core::engine::Engine;
-use timewright_time::{Cooked, NtpTimestamp, Timestamp};
+use timewright_core::engine::{Engine, SourceView};
+use timewright_core::reference::Leap;
+use timewright_core::server::snapshot::ReferenceState;
+use timewright_time::{Cooked, MonoTime, NtpTimestamp, Timestamp};
 
 /// Resolution of time in packets and its random bits, s: 2^-23 and rounding.
 const STAMP_TOLERANCE_S: f64 = 2.5e-7;
@@ -20,11 +25,9 @@ const ROUNDING_S: f64 = 8e-9;
 const KEPT: usize = 4096;
 
 const MODE_PASSIVE: u8 = 2;
-const MODE_SERVER: u8 = 4;
 const MODE_BROADCAST: u8 = 5;
 
 /// What is remembered of what was served.
-#[derive(Default)]
 pub(super) struct Serving {
     /// The last transmit time, and how far later ones may lie before it.
     last: Option<Timestamp<Cooked>>,
@@ -32,18 +35,113 @@ pub(super) struct Serving {
     /// When responses really left, by receive field.
     sent: BTreeMap<u64, Timestamp<Cooked>>,
     smoothing_changed: bool,
+    /// The `local` directive, as long as no command changed it; whether its `activate` was reached,
+    /// and since when there is no synchronisation.
+    local: Option<LocalSpec>,
+    local_changed: bool,
+    activated: bool,
+    lost: Option<MonoTime>,
+    last_update: Option<MonoTime>,
+    /// Stratum and reference id of the source of the last update, if it was a server.
+    followed: Option<(u8, u32)>,
 }
 
 impl Serving {
+    pub(super) fn new(config: &Config, now: MonoTime) -> Self {
+        Self {
+            last: None,
+            back_s: 0.0,
+            sent: BTreeMap::new(),
+            smoothing_changed: false,
+            local: config.server.local,
+            local_changed: false,
+            activated: false,
+            lost: Some(now),
+            last_update: None,
+            followed: None,
+        }
+    }
+
     /// Somebody else may have moved the clock.
     pub(super) fn disturbed(&mut self, by_s: f64) {
         self.back_s += by_s.abs();
     }
 
     pub(super) fn command(&mut self, request: &Request) {
-        if matches!(request, Request::SmoothTime(_)) {
-            self.smoothing_changed = true;
+        match request {
+            Request::SmoothTime(_) => self.smoothing_changed = true,
+            Request::Local(_) => self.local_changed = true,
+            _ => {}
         }
+    }
+
+    /// What is told of the reference is that of the source followed last or, by its rules, the
+    /// local one.
+    fn reference(&mut self, engine: &Engine, place: &mut Place<'_>) {
+        let now = place.node.clock.read();
+        let last_update = engine.clock_view().last_update;
+        if last_update != self.last_update {
+            self.last_update = last_update;
+            let selected = engine.sources().find(|s| s.selected && !s.is_peer);
+            let copies = |s: &SourceView| engine.source_config(s.id).is_some_and(|c| c.copy);
+            self.followed = selected.and_then(|s| {
+                let (stratum, ref_id) = engine.identity(s.id)?;
+                match s.remote?.ip() {
+                    IpAddr::V4(ip) if !copies(&s) => Some((stratum, ip.to_bits())),
+                    _ => Some((stratum, ref_id)),
+                }
+            });
+        }
+        let state = engine.reference_state();
+        let told = engine.served_reference(now);
+        let cooked = now.raw.cook(engine.estimate(now).correction);
+        let distance = distance_s(&state, cooked);
+        let synchronised = matches!(state, ReferenceState::Synchronised { .. });
+        self.lost = (!synchronised).then(|| self.lost.unwrap_or(now.mono));
+        if let Some(local) = &self.local {
+            self.activated |= distance.is_some_and(|d| d < local.activate.0);
+        }
+        // A copied id may be that of another's local reference.
+        if told.ref_id == packet::LOCAL && !told.synchronised {
+            let allowed = self.local_changed || self.allows_local(&state, cooked, now.mono);
+            place.check(
+                allowed,
+                "local reference",
+                format_args!("{told:?} by {:?}, {state:?}", self.local),
+            );
+        } else if told.synchronised {
+            let right = self.followed.is_none_or(|(stratum, ref_id)| {
+                told.ref_id == ref_id && told.stratum == stratum.saturating_add(1)
+            });
+            // The source may have got another id or stratum since; time set by hand has none.
+            place.check(
+                right,
+                "reference",
+                format_args!("{told:?} although {:?} is followed", self.followed),
+            );
+        } else {
+            place.check(
+                told.leap == Leap::Unsynchronised && told.stratum == 16,
+                "reference",
+                format_args!("{told:?} without any"),
+            );
+        }
+    }
+
+    fn allows_local(&self, state: &ReferenceState, at: Timestamp<Cooked>, mono: MonoTime) -> bool {
+        let Some(local) = &self.local else {
+            return false;
+        };
+        let waited = match *state {
+            ReferenceState::Synchronised { ref_time, .. } => {
+                at - ref_time >= local.waitsynced
+                    && distance_s(state, at).is_some_and(|d| d > local.distance.0)
+            }
+            ReferenceState::Unsynchronised { .. } => self
+                .lost
+                .is_some_and(|lost| mono - lost >= local.waitunsynced),
+        };
+        waited && (self.activated || local.activate.0 == 0.0)
     }
 
     /// Served time jumps only as far as the estimate does.
@@ -77,6 +175,7 @@ impl Serving {
                 format_args!("jumped by {jump} s at {moved:?}"),
             );
         }
+        self.reference(engine, place);
         self.smoothing_changed = false;
         if moved.unknown {
             self.last = None;
@@ -114,6 +213,13 @@ impl Serving {
                 format_args!("a packet of mode {asked} was answered"),
             );
         }
+        let claim = Claim::read(response);
+        if let Some(claim) = claim.filter(|c| mode != MODE_PASSIVE && c.ref_id != packet::RATE) {
+            claims(&claim, engine, place);
+        }
+        if let Some(request) = request.filter(|_| mode == MODE_SERVER) {
+            answers(response, request, engine, place);
+        }
         if mode != MODE_PASSIVE {
             self.transmit_time(response, request, mode, engine, place);
         }
@@ -127,7 +233,8 @@ impl Serving {
         engine: &Engine,
         place: &mut Place<'_>,
     ) {
-        let [originate, receive, transmit] = [24, 32, 40].map(|at| field(response, at));
+        let [originate, receive, transmit] = [packet::ORIGIN, packet::RECEIVE, packet::TRANSMIT]
+            .map(|at| packet::field(response, at));
         let served = engine.served_time(place.node.clock.read());
         let era = served.sec() - (1 << 31);
         let stamp = |field: u64| NtpTimestamp(field).to_timestamp(era);
@@ -135,7 +242,7 @@ impl Serving {
             return;
         }
         let basic = mode == MODE_BROADCAST
-            || request.is_some_and(|request| originate == field(request, 40));
+            || request.is_some_and(|request| originate == packet::field(request, packet::TRANSMIT));
         if !basic {
             if let Some(&sent) = self.sent.get(&originate) {
                 let wrong = (stamp(transmit) - sent).0;
@@ -172,9 +279,69 @@ impl Serving {
     }
 }
 
-fn field(packet: &[u8], at: usize) -> u64 {
-    packet
-        .get(at..at + 8)
-        .and_then(|bytes| bytes.try_into().ok())
-        .map_or(0, u64::from_be_bytes)
+/// Half the delay to the primary source and the dispersion, s.
+fn distance_s(state: &ReferenceState, at: Timestamp<Cooked>) -> Option<f64> {
+    match *state {
+        ReferenceState::Synchronised {
+            ref_time,
+            root_delay,
+            root_dispersion,
+            dispersion_rate,
+            ..
+        } => {
+            let grown = if ref_time.is_zero() {
+                1.0
+            } else {
+                root_dispersion.0 + (at - ref_time).0.abs() * dispersion_rate.0
+            };
+            Some(root_delay.0 / 2.0 + grown)
+        }
+        ReferenceState::Unsynchronised { .. } => None,
+    }
+}
+
+/// A packet says what is known of the reference.
+fn claims(claim: &Claim, engine: &Engine, place: &mut Place<'_>) {
+    let told = engine.served_reference(place.node.clock.read());
+    let stratum = if told.stratum > 15 { 0 } else { told.stratum };
+    let least = (told.root_delay * 0.5 + told.root_dispersion).0;
+    let smooths = place.node.setup.config.server.smooth_time.is_some();
+    let unsynchronised = claim.leap == packet::LEAP_UNSYNCHRONISED;
+    place.check(
+        claim.stratum == stratum
+            && (claim.ref_id == told.ref_id || (smooths && claim.ref_id == packet::SMOOTHED))
+            && unsynchronised == (told.leap == Leap::Unsynchronised)
+            && claim.distance_s() >= least * (1.0 - 1e-9),
+        "claims",
+        format_args!("{claim:?}, but {told:?}"),
+    );
+}
+
+/// A response belongs to its request, and says when that came.
+fn answers(response: &[u8], request: &[u8], engine: &Engine, place: &mut Place<'_>) {
+    let origin = packet::field(response, packet::ORIGIN);
+    let asked = [packet::TRANSMIT, packet::RECEIVE].map(|at| packet::field(request, at));
+    place.check(
+        asked.contains(&origin),
+        "origin",
+        format_args!("{origin:x} is none of {asked:x?}"),
+    );
+    let version = |bytes: &[u8]| bytes.first().map(|first| first >> 3 & 7);
+    place.check(
+        version(response) == version(request),
+        "version",
+        format_args!(
+            "{:?} answered with {:?}",
+            version(request),
+            version(response)
+        ),
+    );
+    let served = engine.served_time(place.node.clock.read());
+    let receive = NtpTimestamp(packet::field(response, packet::RECEIVE));
+    let wrong = (receive.to_timestamp(served.sec() - (1 << 31)) - served).0;
+    place.check(
+        wrong.abs() <= STAMP_TOLERANCE_S,
+        "receive time",
+        format_args!("{wrong:e} s from served time"),
+    );
 }

@@ -8,7 +8,7 @@ use timewright_config::{Config, LeapMode};
 use timewright_control::Request;
 use timewright_core::discipline::ChangeKind;
 use timewright_core::engine::{Boot, ClockView, Engine, Purpose, Shift};
-use timewright_time::{MonoTime, Now, Raw, Timestamp};
+use timewright_time::{MonoTime, Now, Raw, Seconds, Timestamp};
 
 /// Rounding of the clock's frequency, ppm.
 const FREQUENCY_QUANTUM_PPM: f64 = 1.0 / 65_536.0;
@@ -22,6 +22,13 @@ const RATE_TOLERANCE: f64 = 1e-9;
 const LATE_S: f64 = 0.1;
 /// ... and for the rounding of the frequency over the longest slew, s.
 const OVERRUN_S: f64 = 1e-6;
+
+/// A clock moved by others is noticed within so much, s.
+const NOTICED_S: f64 = 5000.0;
+/// A leap second is followed within so much, by a daemon that runs, s; and not before it but for the
+/// resolution of waiting.
+const LEAP_LATE_S: f64 = 5.0;
+const LEAP_EARLY_S: f64 = 1e-3;
 
 /// What is remembered about the clock.
 pub(super) struct Steering {
@@ -37,6 +44,12 @@ pub(super) struct Steering {
     limit: i32,
     updates: u32,
     last_update: Option<MonoTime>,
+    /// `maxchange`: largest offset, and for how many updates it does not apply.
+    max_change: Option<(f64, u32)>,
+    /// Midnight of the leap second that was followed last, Unix s, and when that was.
+    leapt: Option<(i64, Timestamp<Raw>)>,
+    /// Until when others may have moved the clock.
+    moved_until: Option<MonoTime>,
     /// Smallest step of `initstepslew` or of a one-shot run, while it may still come.
     initial_s: Option<f64>,
     /// The operator asked for a step.
@@ -117,6 +130,9 @@ impl Steering {
             limit,
             updates: 0,
             last_update: None,
+            max_change: clock.max_change.map(|m| (m.offset.0, m.start)),
+            leapt: None,
+            moved_until: None,
             initial_s,
             asked: false,
             ends: false,
@@ -135,6 +151,8 @@ impl Steering {
                 self.updates = 0;
             }
             Request::MakeStep => self.asked = true,
+            // It lets everybody believe that.
+            Request::ResetSources => self.moved_until = Some(self.last.mono + Seconds(NOTICED_S)),
             _ => {}
         }
     }
@@ -159,6 +177,7 @@ impl Steering {
 
     pub(super) fn disturbed(&mut self, by_s: f64) {
         self.slack_s += by_s.abs();
+        self.moved_until = Some(self.last.mono + Seconds(NOTICED_S + by_s.abs()));
     }
 
     /// A slew ends when nothing is left to slew.
@@ -205,8 +224,15 @@ impl Steering {
             self.last_update = clock.last_update;
             if clock.last_update.is_some() {
                 self.updates += 1;
+                self.change(moved, place);
             }
         }
+        let watched = self.moved_until.is_none_or(|until| now.mono > until);
+        place.check(
+            !(moved.unknown && watched) || super::is_near_leap(now.raw),
+            "false alarm",
+            format_args!("nobody moved the clock"),
+        );
         for &step in &moved.steps {
             self.policy(step, before, place);
         }
@@ -223,6 +249,22 @@ impl Steering {
         }
     }
 
+    /// An update that corrects more than `maxchange` is refused.
+    fn change(&mut self, moved: &Moved, place: &mut Place<'_>) {
+        let Some((largest, free)) = &mut self.max_change else {
+            return;
+        };
+        if *free > 0 {
+            *free -= 1;
+            return;
+        }
+        place.check(
+            moved.corrected_s.abs() <= *largest * (1.0 + 1e-9) + ROUNDING_S,
+            "maxchange",
+            format_args!("{} s, {largest} allowed", moved.corrected_s),
+        );
+    }
+
     /// The system clock jumps at recorded steps only.
     fn raw_time(&self, before: &Before, moved: &Moved, now: Now, place: &mut Place<'_>) {
         let jump = (now.raw - before.now.raw).0;
@@ -236,7 +278,7 @@ impl Steering {
 
     /// The estimate of UTC jumps, and its rate changes, only by what everybody was told.
     fn estimate(
-        &self,
+        &mut self,
         before: &Before,
         moved: &Moved,
         clock: &ClockView,
@@ -251,7 +293,8 @@ impl Steering {
         if !moved.unknown {
             let unrecorded = jump + moved.corrected_s;
             let tolerance = ROUNDING_S + 1e-12 * (then.abs() + moved.corrected_s.abs());
-            let leap = self.is_leap(now.raw) && (unrecorded.abs() - 1.0).abs() <= 1e-3;
+            let leap =
+                (unrecorded.abs() - 1.0).abs() <= 1e-3 && self.leaps(before.now.raw, -unrecorded);
             place.check(
                 unrecorded.abs() <= tolerance || leap,
                 "estimate",
@@ -310,7 +353,7 @@ impl Steering {
             && self.limit != 0;
         let at_start = self.initial_s.is_some_and(|least| step.abs() >= least);
         let leap = self.leap == LeapMode::Step || self.leap == LeapMode::System;
-        let by_leap = leap && (step.abs() - 1.0).abs() < 1e-9 && self.is_leap(before.now.raw);
+        let by_leap = leap && (step.abs() - 1.0).abs() < 1e-9 && self.leaps(before.now.raw, step);
         if at_start {
             self.initial_s = None;
         }
@@ -324,10 +367,18 @@ impl Steering {
         );
     }
 
-    /// Whether a leap second may be due: around midnight UTC.
-    fn is_leap(&self, raw: Timestamp<Raw>) -> bool {
-        let second = (raw.sec() + 5).rem_euclid(86_400);
-        second <= 10
+    /// Whether a leap second is due, and not yet followed; `back` is positive if the clock goes back
+    /// for it. One is inserted after midnight UTC, or left out a second before.
+    fn leaps(&mut self, raw: Timestamp<Raw>, back: f64) -> bool {
+        const DAY_S: i64 = 86_400;
+        let midnight = (raw.sec() + DAY_S / 2).div_euclid(DAY_S) * DAY_S;
+        let due = Timestamp::from_parts(midnight, 0) - Seconds(if back > 0.0 { 0.0 } else { 1.0 });
+        let late = (raw - due).0;
+        let first = self
+            .leapt
+            .is_none_or(|(then, at)| then != midnight || at == raw);
+        self.leapt = Some((midnight, raw));
+        first && (-LEAP_EARLY_S..=LEAP_LATE_S).contains(&late)
     }
 }
 
