@@ -36,6 +36,11 @@ pub(super) fn draft(seed: u64) -> Draft {
     }
 }
 
+/// Draws chaos.
+pub(super) fn chaotic(seed: u64) -> Draft {
+    chaos::draft(seed, &mut Dice(SimRng::new(seed, STREAM)))
+}
+
 /// Honest primaries, perhaps honest secondaries with wandering clocks, one or two clients.
 fn honest(seed: u64, dice: &mut Dice) -> Draft {
     let mut draft = network(seed, Kind::Honest, dice);

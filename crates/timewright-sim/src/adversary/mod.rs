@@ -55,6 +55,12 @@ pub fn draw(seed: u64) -> Draft {
     draw::draft(seed)
 }
 
+/// Draws a simulation of [`Kind::Chaos`], whatever the seed gives otherwise.
+#[must_use]
+pub fn draw_chaos(seed: u64) -> Draft {
+    draw::chaotic(seed)
+}
+
 impl Draft {
     /// Runs it.
     ///
