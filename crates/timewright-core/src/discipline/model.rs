@@ -10,10 +10,8 @@ use super::null::NullCorrection;
 use super::precision;
 use super::slew::{Slew, SlewPlan};
 use crate::clock::Clock;
+use crate::stats;
 use timewright_time::{Cooked, FreqRatio, MonoTime, Raw, Seconds, Timestamp};
-
-/// Length of an era of NTP time, s.
-const ERA_LENGTH: f64 = 4_294_967_296.0;
 
 /// Settings of the local clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -232,7 +230,7 @@ impl LocalClock {
     /// Whether `time + offset` is a time of the NTP era in use (`discipline.md` 1.2).
     #[must_use]
     pub fn is_sane<D: Copy>(&self, time: Timestamp<D>, offset: Seconds) -> bool {
-        is_sane(self.era_s, time.to_f64(), offset)
+        stats::is_sane(time, offset, self.era_s)
     }
 
     /// Sets the absolute frequency.
@@ -577,19 +575,6 @@ fn disperse(dispersion: Seconds, out: &mut Effects) {
     if dispersion.0 > 0.0 {
         out.push(Effect::Dispersed(dispersion));
     }
-}
-
-/// Whether Unix time `time + offset` lies in the era of 2^32 s from `era_s` on
-/// (`discipline.md` 1.2).
-#[must_use]
-pub fn is_sane(era_s: i64, time: f64, offset: Seconds) -> bool {
-    if offset.0.is_nan() || offset.0.abs() >= ERA_LENGTH {
-        return false;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "Unix seconds are exact")]
-    let era = era_s as f64;
-    let t = time + offset.0;
-    t >= 0.0 && t >= era && t <= era + ERA_LENGTH
 }
 
 /// A result of a frequency operation that may say the frequency was limited.

@@ -2,9 +2,8 @@
 //! 13.3, 13.7), and the one place where samples are stored.
 
 use super::{Refclock, RefclockAction, RefclockRecord, Refclocks, Surroundings};
-use crate::discipline::model::is_sane;
 use crate::hwclock::{Device, HwEstimate, HwReading, Quality};
-use crate::stats::Sample;
+use crate::stats::{Sample, is_sane};
 use timewright_time::{Cooked, Raw, Seconds, Timestamp};
 use timewright_wire::Leap;
 
@@ -123,8 +122,7 @@ impl Refclocks {
         let raw_offset = pair.offset();
         let (correction, error) = around.correction(pair.system);
         let time = pair.system.cook(correction);
-        if !is_sane(around.era_s(), pair.system.to_f64(), raw_offset)
-            || !clock.is_recent(time, around.now())
+        if !is_sane(pair.system, raw_offset, around.era_s()) || !clock.is_recent(time, around.now())
         {
             return;
         }

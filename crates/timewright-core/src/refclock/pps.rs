@@ -5,9 +5,8 @@
 
 use super::driver_sample::Candidate;
 use super::{Refclock, RefclockAction, RefclockEvent, Refclocks, Surroundings};
-use crate::discipline::model::is_sane;
 use crate::hwclock::Quality;
-use crate::stats::Sample;
+use crate::stats::{Sample, is_sane};
 use timewright_time::{Cooked, Raw, Seconds, Timestamp};
 use timewright_wire::Leap;
 
@@ -45,7 +44,7 @@ impl Refclocks {
         out: &mut Vec<RefclockAction>,
     ) {
         let (correction, error) = around.correction(time);
-        if !is_sane(around.era_s(), time.to_f64(), Seconds::ZERO) {
+        if !is_sane(time, Seconds::ZERO, around.era_s()) {
             return;
         }
         let pulse = Pulse {
@@ -68,7 +67,7 @@ impl Refclocks {
         let Some(clock) = self.clocks.get(index) else {
             return;
         };
-        if !is_sane(around.era_s(), pulse.time.to_f64(), pulse.second)
+        if !is_sane(pulse.time, pulse.second, around.era_s())
             || !clock.is_recent(pulse.time, around.now())
         {
             return;

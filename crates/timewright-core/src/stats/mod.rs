@@ -62,7 +62,7 @@ impl Sample {
 /// Whether `time` moved by `offset` is a time NTP can express: not before 1970 and within the
 /// 2^32 s from `era_s`, the first Unix second of the NTP era window (`discipline.md` 1.2, *sane*).
 #[must_use]
-pub fn is_sane(time: Timestamp<Cooked>, offset: Seconds, era_s: i64) -> bool {
+pub fn is_sane<D: Copy>(time: Timestamp<D>, offset: Seconds, era_s: i64) -> bool {
     const WINDOW_S: f64 = 4_294_967_296.0;
     // A NaN fails here.
     if !(offset.0 > -WINDOW_S && offset.0 < WINDOW_S) {
@@ -81,19 +81,27 @@ mod tests {
     #[test]
     fn times_outside_of_the_era_are_not_sane() {
         const ERA_S: i64 = 190_000_000;
-        let t = Timestamp::from_parts(1_700_000_000, 0);
+        let t = Timestamp::<Cooked>::from_parts(1_700_000_000, 0);
         for (offset, want) in [
             (0.0, true),
             (-1_510_000_001.0, false),
             (-1_509_999_999.0, true),
             (2_784_967_295.0, true),
             (2_784_967_297.0, false),
+            (4_294_967_295.0, false),
+            (4_294_967_296.0, false),
             (5e9, false),
             (f64::NAN, false),
         ] {
             assert_eq!(is_sane(t, Seconds(offset), ERA_S), want, "{offset}");
         }
-        assert!(!is_sane(Timestamp::from_parts(10, 0), Seconds(-11.0), -100));
+        let before = Timestamp::<Cooked>::from_parts(ERA_S - 1, 0);
+        assert!(!is_sane(before, Seconds::ZERO, ERA_S));
+        assert!(is_sane(before, Seconds(1.0), ERA_S));
+        // A whole era is too much even where the sum would do.
+        assert!(!is_sane(before, Seconds(4_294_967_296.0), ERA_S));
+        let early = Timestamp::<Cooked>::from_parts(10, 0);
+        assert!(!is_sane(early, Seconds(-11.0), -100));
     }
 
     #[test]

@@ -338,24 +338,6 @@ fn finalise_leaves_the_base_frequency() {
     assert_eq!(local.next_deadline(), None);
 }
 
-#[test]
-fn sanity_of_times() {
-    let era = 100;
-    let inside = ERA_LENGTH - 1.0;
-    for (t, offset, want) in [
-        (100.0, 0.0, true),
-        (99.0, 0.0, false),
-        (99.0, 1.0, true),
-        (100.0, inside, true),
-        (101.0, inside + 2.0, false),
-        (100.0, ERA_LENGTH, false),
-        (100.0, f64::NAN, false),
-        (100.0, -101.0, false),
-    ] {
-        assert_eq!(is_sane(era, t, Seconds(offset)), want, "{t} {offset}");
-    }
-}
-
 proptest! {
     /// Whatever the operations, cooked time is continuous where nothing was known to change:
     /// a slew only removes what was accumulated.
