@@ -169,4 +169,16 @@ mod tests {
         assert!(!scratch.path("one").exists() && !scratch.path("two").exists());
         assert_eq!(devices.sockets().count(), 0);
     }
+
+    #[test]
+    fn the_manual_says_which_drivers_are_missing() {
+        let drivers = timewright_manual::drivers().unwrap();
+        assert_eq!(drivers.len(), DriverKind::ALL.len());
+        for entry in drivers {
+            let line = format!("refclock {} x", entry.name());
+            let config = config(&[&line]);
+            let built = check_driver(&config.refclocks[0]).is_ok();
+            assert_eq!(entry.missing.is_none(), built, "{line}");
+        }
+    }
 }
