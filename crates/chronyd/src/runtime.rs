@@ -227,7 +227,7 @@ impl Runtime {
                 families: _,
             } => {
                 trace::asking(logger, &name);
-                self.resolve(ticket, name);
+                self.resolve(ticket, name, logger);
             }
             Output::ProbeRoutes { ticket, addresses } => {
                 let routes = self.probe(&addresses);
@@ -340,13 +340,17 @@ impl Runtime {
     /// Asks for all addresses of the families that are in use at all. What one source wants of
     /// them is the engine's choice: a name with addresses only of the other family is no invalid
     /// host, it may have the wanted ones later.
-    fn resolve(&mut self, ticket: Ticket, name: String) {
+    fn resolve(&mut self, ticket: Ticket, name: String, logger: &mut Logger) {
         let families = match self.family {
             None => Families::Any,
             Some(Family::V4) => Families::V4,
             Some(Family::V6) => Families::V6,
         };
-        if self.resolver.ask((ticket, name, families)).is_err() {
+        if let Err((_, name, _)) = self.resolver.ask((ticket, name, families)) {
+            // The thread could not be started.
+            if self.shortage.is_news(monotonic()) {
+                logger.error(format_args!("Could not begin to look up {name}"));
+            }
             let failure = LookupAnswer::TemporaryFailure;
             self.feedback
                 .push_back(Feedback::Unresolved(ticket, failure));
