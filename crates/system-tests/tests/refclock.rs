@@ -534,8 +534,9 @@ fn gpsd_feeds_both_kinds_from_a_serial_port() {
             let found = states.iter().find(|(_, name)| name == wanted);
             found.map(|(state, _)| state.as_str()).unwrap_or_default()
         };
-        // One of them is selected and the other agrees.
-        matches!((state("PPS"), state("SOCK")), ("#*", "#+") | ("#+", "#*"))
+        // One of them is selected, and the other agrees and may be combined with it.
+        let agrees = |name| ["#+", "#-"].contains(&state(name));
+        (state("PPS") == "#*" && agrees("SOCK")) || (state("SOCK") == "#*" && agrees("PPS"))
     };
     let selected = try_wait_for(seconds(120), || {
         // A receiver tells the time of a second some time after it began.
