@@ -357,7 +357,8 @@ struct Relative {
 struct TimeOfDay {
     hour: i64,
     minute: i64,
-    second: i64,
+    /// `None`: the current one.
+    second: Option<i64>,
     meridian: Option<Meridian>,
 }
 
@@ -476,16 +477,21 @@ impl Parser {
         let mut time = TimeOfDay {
             hour,
             minute: 0,
-            second: 0,
+            second: Some(0),
             meridian: None,
         };
         if self.next_is(':') {
             time.minute = self.unsigned()?;
-            if self.next_is(':') {
-                time.second = self.unsigned()?;
+            let with_seconds = self.next_is(':');
+            if with_seconds {
+                time.second = Some(self.unsigned()?);
             }
             if let Some(&Token::Signed(hhmm)) = self.tokens.peek() {
                 self.tokens.next();
+                if !with_seconds {
+                    // Odd, but that is what the original makes of hours and minutes with a zone.
+                    time.second = None;
+                }
                 once(&mut self.items.zone, -(hhmm / 100 * 60 + hhmm % 100))?;
                 return once(&mut self.items.time, time);
             }
@@ -549,7 +555,7 @@ impl Parser {
                 TimeOfDay {
                     hour,
                     minute,
-                    second: 0,
+                    second: Some(0),
                     meridian: None,
                 },
             )
@@ -636,7 +642,7 @@ fn evaluate(items: &Items, now: i64, calendar: &dyn Calendar) -> Option<i64> {
     if let Some(of_day) = &items.time {
         time.hour = hour_24(of_day)?;
         time.minute = of_day.minute;
-        time.second = of_day.second;
+        time.second = of_day.second.unwrap_or(current.second);
     } else if items.relative.is_some() && items.date.is_none() && items.weekday.is_none() {
         time.hour = current.hour;
         time.minute = current.minute;
@@ -664,7 +670,7 @@ fn evaluate(items: &Items, now: i64, calendar: &dyn Calendar) -> Option<i64> {
             .day
             .checked_add(weeks.checked_mul(7)?)?
             .checked_add(ahead)?;
-        time.daylight = None;
+        // Daylight saving stays that of the day counted from, so the hour may move.
         instant = calendar.instant(&time)?;
     }
     if let Some(west_minutes) = items.zone {

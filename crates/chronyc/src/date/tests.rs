@@ -61,6 +61,66 @@ fn verified_results() {
     }
 }
 
+/// Hours and minutes with a zone keep the second of now, all other forms start the minute.
+#[test]
+fn seconds_of_a_time_without_seconds() {
+    for (text, second) in [
+        ("16:30", 0),
+        ("4:30 pm", 0),
+        ("1630", 0),
+        ("16", 0),
+        ("16:30 utc", 0),
+        ("16:30 +0200", 22),
+        ("9/25/2015 16:30 -0530", 22),
+        ("16:30:05 +0200", 5),
+        ("16:30 +0200 10 seconds", 32),
+        ("monday", 0),
+        ("now", 22),
+    ] {
+        let got = parse(text, NOW + 22, &Greenwich).map(|instant| instant.rem_euclid(60));
+        assert_eq!(got, Some(second), "{text}");
+    }
+}
+
+/// One hour ahead of UTC, two from April to September.
+struct Summery;
+
+fn is_summer(unix: i64) -> bool {
+    (4..=9).contains(&Utc::from_unix(unix).month)
+}
+
+impl Calendar for Summery {
+    fn local(&self, unix: i64) -> Option<LocalTime> {
+        let utc_offset = if is_summer(unix) { 7200 } else { 3600 };
+        Some(LocalTime {
+            daylight: Some(is_summer(unix)),
+            utc_offset,
+            ..Greenwich.local(unix + utc_offset)?
+        })
+    }
+
+    fn instant(&self, t: &LocalTime) -> Option<i64> {
+        let unix = Greenwich.instant(t)? - 3600;
+        let summer = t.daylight.unwrap_or(is_summer(unix));
+        Some(unix - if summer { 3600 } else { 0 })
+    }
+}
+
+#[test]
+fn a_weekday_in_another_season_keeps_the_present_one() {
+    for (text, hour) in [
+        ("monday", 0),
+        ("20 monday", 1),
+        ("last monday", 0),
+        ("6/1/2027", 0),
+        ("6/1/2027 10:00", 10),
+        ("8 months", 21),
+    ] {
+        let instant = parse(text, NOW, &Summery).unwrap();
+        assert_eq!(Summery.local(instant).unwrap().hour, hour, "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,30}", words in "([0-9]{1,20}|[-+/:,() ]|last|next|year|month|ago|sep|friday|utc|pm|week){0,12}") {
