@@ -240,13 +240,9 @@ impl SocketTable {
         if self.config.family.is_some_and(|only| only != family) {
             return false;
         }
-        Socket::udp(family).is_ok_and(|socket| {
-            let bound = match self.config.acquisition_bind.get(family) {
-                Some(ip) => socket.bind(SocketAddr::new(ip, 0)),
-                None => Ok(()),
-            };
-            bound.and_then(|()| socket.connect(address)).is_ok()
-        })
+        // With the same device and address as the socket of a request.
+        let role = SocketRole::Client(address);
+        self.make(role, family, self.local_address(role)).is_ok()
     }
 
     fn local_address(&self, role: SocketRole) -> SocketAddr {
@@ -433,5 +429,13 @@ mod tests {
         let table = table(loopback());
         assert!(table.has_route("127.0.0.1:123".parse().unwrap()));
         assert!(!table.has_route("255.255.255.255:123".parse().unwrap()));
+        let elsewhere = SocketTable::new(
+            NetConfig {
+                acquisition_device: Some("no-such-device".into()),
+                ..NetConfig::default()
+            },
+            Inherited::none(),
+        );
+        assert!(!elsewhere.has_route("127.0.0.1:123".parse().unwrap()));
     }
 }
