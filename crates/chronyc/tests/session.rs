@@ -385,6 +385,9 @@ fn keys() {
             ("keygen 10x SHA3-512 5000", "10 SHA3-512 HEX:", 1024),
             ("keygen 7 AES128 999", "7 AES128 HEX:", 32),
             ("keygen 7 AES256", "7 AES256 HEX:", 64),
+            ("keygen -1 MD5 -1", "4294967295 MD5 HEX:", 20),
+            ("keygen 7 MD5 4096x", "7 MD5 HEX:", 1024),
+            ("keygen 7 MD5 81", "7 MD5 HEX:", 22),
         ] {
             let ended = ask(port, &[], command);
             let key = ended

@@ -75,7 +75,8 @@ pub(super) fn keygen(session: &mut Session<'_>, arguments: &str) -> Outcome {
     let len = if let Some((_, len)) = cipher {
         len
     } else if HASHES.contains(&kind) {
-        usize::try_from(bits.div_ceil(8))
+        // -1 is read as the largest number, and rounding it up wraps.
+        usize::try_from(bits.wrapping_add(7) / 8)
             .unwrap_or(usize::MAX)
             .clamp(HASH_KEY_MIN, HASH_KEY_MAX)
     } else {
