@@ -287,6 +287,22 @@ fn requests_are_those_of_the_arguments() {
     assert_eq!(*seen.lock().unwrap(), wanted);
 }
 
+/// `-4` and `-6` are for names; what takes no names takes any address.
+#[test]
+fn families_are_for_names() {
+    with_daemon(willing, |port| {
+        for (command, out, errors) in [
+            ("selectopts ::1 +prefer", "200 OK\n", ""),
+            ("offset ::1 0.1", "200 OK\n", ""),
+            ("online ::1", "", "Could not get address for hostname\n"),
+            ("accheck ::1", "", "Could not read address\n"),
+        ] {
+            let ended = ask(port, &["-4"], command);
+            check(&ended, out, errors, i32::from(!errors.is_empty()));
+        }
+    });
+}
+
 const ACTIVITY: &str = "1,2,3,4,5\n";
 
 #[test]

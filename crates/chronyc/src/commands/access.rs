@@ -41,6 +41,9 @@ fn parse_subnet(session: &Session<'_>, text: &str) -> Option<Subnet> {
             bits: 0,
         });
     }
+    if text.contains(' ') {
+        return None;
+    }
     let (address, bits) = match text.split_once('/') {
         Some((address, bits)) => (address, Some(whole_number(bits)?)),
         None => (text, None),
@@ -52,8 +55,9 @@ fn parse_subnet(session: &Session<'_>, text: &str) -> Option<Subnet> {
         });
     }
     // Numbers too large for an address are not taken for a host name.
-    let numbers = address.split('.').count() <= SHORT_MAX && address.split('.').all(is_number);
-    if numbers || bits.is_some() || text.contains(' ') {
+    let mut parts = address.split('.');
+    let numbers = parts.clone().count() <= SHORT_MAX && parts.all(|part| number(part).is_some());
+    if numbers || bits.is_some() {
         return None;
     }
     let ip = session.ip(text)?;
@@ -77,8 +81,11 @@ fn whole_number(text: &str) -> Option<i32> {
 /// Most numbers of a shortened IPv4 address.
 const SHORT_MAX: usize = 3;
 
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+/// A number with nothing around it; as everywhere a sign is allowed, and what is too large wraps.
+fn number(text: &str) -> Option<u32> {
+    let mut scan = Scan::new(text);
+    let number = scan.uint()?;
+    scan.is_done().then_some(number)
 }
 
 /// An address, or the first one to three numbers of an IPv4 address, and its prefix length.
@@ -93,10 +100,7 @@ fn whole_or_short_address(text: &str) -> Option<(IpAddr, i32)> {
         return None;
     }
     for (octet, part) in octets.iter_mut().zip(parts) {
-        if !is_number(part) {
-            return None;
-        }
-        *octet = part.parse().ok()?;
+        *octet = number(part)?.try_into().ok()?;
         bits += 8;
     }
     Some((Ipv4Addr::from(octets).into(), bits))
@@ -114,6 +118,10 @@ mod tests {
             ("192.168.3", "192.168.3.0", 24),
             ("192.0.2.7", "192.0.2.7", 32),
             ("2001:db8::", "2001:db8::", 128),
+            // Numbers are those of C's scanf.
+            ("+10.-0", "10.0.0.0", 16),
+            ("010", "10.0.0.0", 8),
+            ("4294967306", "10.0.0.0", 8),
         ] {
             assert_eq!(
                 whole_or_short_address(text),

@@ -109,21 +109,22 @@ pub(super) fn real(
     Ok(request(SourceRatio { address, value }))
 }
 
-/// A source by `ID#n` or IP address, or a reference clock by its ID. Host names are none.
-fn source_or_clock(session: &Session<'_>, word: &str) -> Option<(Address, u32)> {
+/// A source by `ID#n` or IP address, or a reference clock by its ID. Host names are none, so the
+/// family that names resolve to does not matter.
+fn source_or_clock(word: &str) -> Option<(Address, u32)> {
     if let Some(id) = Address::from_id(word) {
         return Some((id, 0));
     }
     match word.parse::<IpAddr>() {
-        Ok(_) => Some((session.ip(word)?.into(), 0)),
+        Ok(ip) => Some((ip.into(), 0)),
         Err(_) => refid::parse(word).map(|id| (Address::Unspecified, id)),
     }
 }
 
 /// `offset ADDR|REFID SECONDS`
-pub(super) fn offset(session: &Session<'_>, arguments: &str) -> Result<Request, String> {
+pub(super) fn offset(_: &Session<'_>, arguments: &str) -> Result<Request, String> {
     let (name, rest) = split_word(arguments);
-    match (source_or_clock(session, name), Scan::new(rest).float()) {
+    match (source_or_clock(name), Scan::new(rest).float()) {
         (Some((address, refid)), Some(offset)) => Ok(Request::ModifyOffset(SourceOffset {
             address,
             refid,
@@ -134,15 +135,15 @@ pub(super) fn offset(session: &Session<'_>, arguments: &str) -> Result<Request, 
 }
 
 /// `selectopts ADDR|REFID [+|-OPTION]...`
-pub(super) fn select_options(session: &Session<'_>, arguments: &str) -> Result<Request, String> {
-    parse_select_options(session, arguments)
+pub(super) fn select_options(_: &Session<'_>, arguments: &str) -> Result<Request, String> {
+    parse_select_options(arguments)
         .map(Request::ModifySelectOptions)
         .ok_or_else(|| "Invalid syntax for selectopts command".to_owned())
 }
 
-fn parse_select_options(session: &Session<'_>, arguments: &str) -> Option<SelectOptions> {
+fn parse_select_options(arguments: &str) -> Option<SelectOptions> {
     let (name, mut rest) = split_word(arguments);
-    let (address, refid) = source_or_clock(session, name)?;
+    let (address, refid) = source_or_clock(name)?;
     let mut changes = SelectOptions {
         address,
         refid,

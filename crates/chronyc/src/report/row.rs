@@ -109,12 +109,9 @@ impl Row {
         self.value(&interval_text(seconds), &seconds.to_string())
     }
 
-    /// An offset without its sign, 6 characters.
+    /// An offset without its sign, 6 characters; programs get the sign as well.
     pub(crate) fn magnitude(self, seconds: f64) -> Self {
-        self.value(
-            &offset_text(seconds.abs(), false),
-            &format!("{:.9}", seconds.abs()),
-        )
+        self.value(&offset_text(seconds.abs(), false), &format!("{seconds:.9}"))
     }
 
     /// An offset with its sign, 7 characters.
@@ -324,12 +321,16 @@ mod tests {
                 .lit("] ")
                 .signed(2, 1.0)
                 .signed_ppm(2.0)
+                .magnitude(-2.0)
                 .interval(u32::MAX)
                 .log2_interval(127)
                 .finish()
         };
-        assert_eq!(row(false), "^a     [ -500ms] +1.00    +2.000   - -\n");
-        assert_eq!(row(true), "^,a,-0.500000000,1.00,2.000,4294967295,127\n");
+        assert_eq!(row(false), "^a     [ -500ms] +1.00    +2.0002000ms   - -\n");
+        assert_eq!(
+            row(true),
+            "^,a,-0.500000000,1.00,2.000,-2.000000000,4294967295,127\n"
+        );
     }
 
     #[test]
