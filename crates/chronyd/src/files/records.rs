@@ -134,6 +134,9 @@ impl Records {
     /// Closes all files and opens them anew, also those that could not be opened before. The files
     /// that cannot be opened are left out until the next time.
     pub(crate) fn cycle(&mut self) -> Vec<RecordError> {
+        if self.directory.is_none() {
+            return Vec::new();
+        }
         let logs: Vec<LogFile> = self.states.keys().copied().collect();
         logs.into_iter()
             .filter_map(|log| self.open(log).err())
@@ -215,6 +218,7 @@ mod tests {
         let first = records.append(LogFile::Rtc, "x", NOW);
         assert!(matches!(first, Err(RecordError::NoDirectory)));
         assert!(records.append(LogFile::Rtc, "y", NOW).is_ok());
+        assert!(records.cycle().is_empty());
         let mut records = Records::new(Some("/nonexistent".into()), 0);
         let Err(RecordError::File(error)) = records.append(LogFile::Rtc, "x", NOW) else {
             panic!("opened a file in a missing directory");
