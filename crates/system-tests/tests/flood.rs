@@ -178,8 +178,8 @@ fn the_rate_limit_lets_known_clients_through_a_flood() {
     ));
     assert_eq!(flood.wait(seconds(400)), 0, "{}", flood.stderr());
     let gained = scene.replies() - replies;
-    // About thirty requests, a quarter of which is answered; three are less likely than 1e-2.
-    assert!(gained >= 2, "{gained} replies");
+    // About thirty requests, a quarter of which is answered: none in 2 runs of 10000.
+    assert!(gained >= 1, "{gained} replies");
     let drops = csv(&scene.server, "serverstats");
     assert!(
         drops[0][1].parse::<u64>().expect("a number") > 1000,
