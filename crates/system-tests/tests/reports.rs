@@ -7,13 +7,14 @@
 
 use system_tests::{Host, Lab, hex, seconds, source_states, unhex, wait_for};
 
-/// All that a report can contain: a server, sources that never answer, a name without address,
-/// manual input, smoothing, a local reference, clients of both services.
+/// All that a report can contain: a server, sources that never answer, a name without address, a
+/// reference clock, manual input, smoothing, a local reference, clients of both services.
 const CONFIG: &str = "server 192.168.163.131 iburst xleave minpoll 0 maxpoll 0 prefer trust require\n\
                       server 192.168.163.199 offline noselect\n\
                       peer 192.168.163.198 offline minpoll 4\n\
                       server fd00:163::197 offline\n\
                       server nosuch.invalid offline\n\
+                      refclock SOCK /run/chrony/clock.sock refid GPS1 noselect\n\
                       allow\nmanual\nsmoothtime 400 0.01\nlocal stratum 9\n\
                       opencommands activity authdata clients manual ntpdata rtcdata selectdata \
                       serverstats smoothing sourcename sources sourcestats tracking\n";
@@ -605,6 +606,11 @@ fn an_independent_reader_reads_every_report() {
             assert_eq!(decode(&reader(way)).len(), read.len(), "{way:?} {command}");
         }
     }
+    let clock = sources(&reader(Way::Replay));
+    assert!(
+        clock.iter().any(|row| row.starts_with("#,?,GPS1,")),
+        "{clock:?}"
+    );
     let names = sourcename(&reader(Way::Udp));
     assert!(names.contains(&"nosuch.invalid".to_owned()), "{names:?}");
     assert_eq!(names, sourcename(&reader(Way::Replay)));
