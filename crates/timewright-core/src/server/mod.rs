@@ -10,6 +10,7 @@ pub mod client_log;
 mod random;
 pub mod rate_limit;
 pub mod respond;
+pub mod signing;
 pub mod snapshot;
 pub mod statistics;
 #[cfg(test)]
