@@ -5,6 +5,7 @@ use crate::args::Options;
 use crate::files::{dumps, pid};
 use crate::logger::Logger;
 use crate::net::command::origin;
+use crate::net::signing::SigningService;
 use crate::net::{Replies, choose_receive, choose_transmit, is_link_local};
 use crate::runtime::{Feedback, Runtime, now};
 use crate::trace;
@@ -22,7 +23,7 @@ use timewright_core::output::{Datagram, Exit, SocketRole, TxStamp};
 use timewright_core::refclock::sock;
 use timewright_sys::frame;
 use timewright_sys::names::LookupError;
-use timewright_sys::net::{BATCH, Batch, Peer};
+use timewright_sys::net::{BATCH, Batch, Destination, Outgoing, Peer};
 use timewright_sys::poll::{Entry, poll};
 use timewright_sys::signals::Termination;
 use timewright_time::{Now, Seconds};
@@ -63,6 +64,7 @@ enum Watched {
     Clock,
     Resolver,
     Files,
+    Signing,
     Command(usize),
     Device(DeviceId),
     Ntp(SocketKey),
@@ -73,6 +75,7 @@ enum Watched {
 enum Ready {
     Resolver,
     Files,
+    Signing,
     Command(usize),
     Device(DeviceId),
     Ntp {
@@ -159,7 +162,12 @@ impl Daemon {
 
     /// One wait and everything it brings.
     fn wake_up(&mut self, logger: &mut Logger) {
-        let until = self.engine.next_deadline();
+        let signing = self.runtime.signing.as_ref();
+        let signing = signing.and_then(SigningService::deadline);
+        let until = [self.engine.next_deadline(), signing]
+            .into_iter()
+            .flatten()
+            .min();
         let limit = until.map(|at| (at - monotonic()).max(Seconds::ZERO));
         if !self.wait(limit) {
             return;
@@ -173,6 +181,7 @@ impl Daemon {
             match event {
                 Ready::Resolver => self.take_answer(now, logger),
                 Ready::Files => self.take_written(now, logger),
+                Ready::Signing => self.take_signed(now, logger),
                 Ready::Command(index) => self.receive_commands(index, now, logger),
                 Ready::Device(id) => self.receive_samples(id, now, logger),
                 Ready::Ntp {
@@ -190,6 +199,9 @@ impl Daemon {
             }
         }
         self.ready = ready;
+        if signing.is_some_and(|at| at <= now.mono) {
+            self.take_signed(now, logger);
+        }
         for _ in 0..DEADLINES_PER_WAKE_UP {
             if self.engine.next_deadline().is_none_or(|at| at > now.mono) {
                 break;
@@ -219,6 +231,15 @@ impl Daemon {
         if let Some(fd) = runtime.files.descriptor() {
             entries.push(Entry::input(fd));
             watched.push(Watched::Files);
+        }
+        let signing = runtime.signing.as_ref();
+        if let Some((fd, writes)) = signing.and_then(SigningService::descriptor) {
+            entries.push(if writes {
+                Entry::output(fd, true)
+            } else {
+                Entry::input(fd)
+            });
+            watched.push(Watched::Signing);
         }
         if let Some(fd) = self.clocks.descriptor() {
             entries.push(Entry::input(fd));
@@ -257,6 +278,7 @@ impl Daemon {
                 }
                 Watched::Resolver => Some(Ready::Resolver),
                 Watched::Files => Some(Ready::Files),
+                Watched::Signing => Some(Ready::Signing),
                 Watched::Command(index) => Some(Ready::Command(index)),
                 Watched::Device(id) => Some(Ready::Device(id)),
                 Watched::Ntp(key) => Some(Ready::Ntp {
@@ -374,6 +396,21 @@ impl Daemon {
         if let Some(done) = self.runtime.files.take() {
             self.runtime.end_write(&done, logger);
             self.settle(now, logger);
+        }
+    }
+
+    /// Sends the responses that were signed, if the socket of the request is still open.
+    fn take_signed(&mut self, now: Now, logger: &mut Logger) {
+        let Some(service) = &mut self.runtime.signing else {
+            return;
+        };
+        for (packet, client) in service.advance(now.mono, logger) {
+            let mut out = Outgoing::new(&packet, Destination::Inet(client.to));
+            out.from = client.from;
+            out.interface = client.interface;
+            if let Err(error) = self.runtime.sockets.send(client.key, out, false) {
+                logger.debug(format_args!("Sending to {} failed: {error}", client.to));
+            }
         }
     }
 

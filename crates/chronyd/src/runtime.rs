@@ -8,6 +8,7 @@ use crate::files::{Change, Done, Job, StateFiles, read_regular, secrets};
 use crate::logger::Logger;
 use crate::mail::Mailer;
 use crate::net::command::CommandSockets;
+use crate::net::signing::{Client, SigningService};
 use crate::net::{LACKS_V6_ONLY, SocketTable};
 use crate::notify::Manager;
 use crate::refclock::Devices;
@@ -42,6 +43,8 @@ pub(crate) struct Paths {
     pub(crate) source_dirs: Vec<Vec<PathBuf>>,
     /// `keyfile`.
     pub(crate) keys: Option<PathBuf>,
+    /// `ntpsigndsocket`.
+    pub(crate) signing: Option<PathBuf>,
     /// `leapseclist`.
     pub(crate) leap_list: Option<PathBuf>,
     /// Sensor of `tempcomp`.
@@ -105,6 +108,7 @@ pub(crate) struct Runtime {
     pub(crate) command: CommandSockets,
     pub(crate) devices: Devices,
     pub(crate) resolver: Resolver,
+    pub(crate) signing: Option<SigningService>,
     pub(crate) outages: Outages,
     pub(crate) files: StateFiles,
     records: Records,
@@ -146,6 +150,7 @@ impl Runtime {
             command,
             devices: Devices::default(),
             resolver: resolver(),
+            signing: paths.signing.as_deref().map(SigningService::new),
             outages: Outages::default(),
             files: StateFiles::new(),
             records,
@@ -219,6 +224,24 @@ impl Runtime {
                     self.feedback.push_back(Feedback::SendError(key));
                 } else if let Some(entry) = self.sockets.get(key) {
                     trace::sent(logger, &entry.socket, to, packet.len());
+                }
+            }
+            Output::Sign {
+                key,
+                to,
+                from,
+                interface,
+                packet,
+                key_id,
+            } => {
+                let client = Client {
+                    key,
+                    to,
+                    from,
+                    interface,
+                };
+                if let Some(service) = &mut self.signing {
+                    service.push(&packet, key_id, client, now().mono, logger);
                 }
             }
             Output::Resolve {

@@ -13,7 +13,7 @@ const FEATURES: [(&str, bool); 10] = [
     ("RTC", false),
     ("PRIVDROP", true),
     ("SCFILTER", false),
-    ("SIGND", false),
+    ("SIGND", true),
     ("NTS", false),
     ("SECHASH", true),
     ("IPV6", true),

@@ -145,3 +145,79 @@ fn symmetric_keys_are_shared_with_ntpsecs_client() {
     let authenticated: u64 = csv(&server, "serverstats")[0][7].parse().expect("a number");
     assert!(authenticated >= 12, "{authenticated}");
 }
+
+/// A signing service that signs with 16 bytes of its own; two clients, as Windows asks.
+const SIGNING_SERVICE: &str = r#"
+import os, socket, struct
+os.makedirs("/run/signd", exist_ok=True)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("/run/signd/socket")
+listener.listen()
+while True:
+    stream, _ = listener.accept()
+    while True:
+        request = stream.recv(68, socket.MSG_WAITALL)
+        if len(request) < 68:
+            break
+        length, version, operation, packet_id, _ = struct.unpack(">IIIHH", request[:16])
+        assert (length, version, operation) == (64, 0, 0), request
+        signed = request[20:] + request[16:20] + b"S" * 16
+        stream.sendall(struct.pack(">IIII", 12 + len(signed), 0, 3, packet_id) + signed)
+"#;
+
+/// Asks as a member of a domain and prints the answer in hexadecimal, or "silent".
+const MEMBER: &str = r#"
+import socket, sys
+request = bytes([0x1b]) + bytes(39) + b"\x11\x22\x33\x44\x55\x66\x77\x88" + bytes.fromhex(sys.argv[1])
+ntp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+ntp.settimeout(float(sys.argv[2]))
+ntp.sendto(request, ("192.168.163.131", 123))
+try:
+    print(ntp.recv(2000).hex())
+except TimeoutError:
+    print("silent")
+"#;
+
+#[test]
+fn responses_to_members_of_a_domain_are_signed() {
+    let lab = Lab::new();
+    let (server, client) = lab.server_and_client();
+    server.write("/signd.py", SIGNING_SERVICE);
+    client.write("/member.py", MEMBER);
+    let daemon = server.chronyd(&format!("{SERVER}ntpsigndsocket /run/signd\n"));
+    let ask = |trailer: &str, wait: f64| {
+        let line = format!("/usr/bin/python3 /member.py {trailer} {wait}");
+        client.shell(&line).stdout.trim().to_owned()
+    };
+    let member = "01020304".to_owned() + &"00".repeat(16);
+    assert_eq!(ask(&member, 0.5), "silent", "no service");
+    let service = server.spawn("/usr/bin/python3 /signd.py");
+    for _ in 0..2 {
+        let answer = wait_for("a signed response", seconds(20), || {
+            Some(ask(&member, 2.0)).filter(|answer| answer != "silent")
+        });
+        assert_eq!(answer.len(), 2 * 68, "{answer}");
+        assert!(answer.starts_with("1c05"), "{answer}");
+        assert_eq!(answer[48..64], *"1122334455667788", "the originate time");
+        assert_eq!(answer[96..], *format!("01020304{}", "53".repeat(16)));
+    }
+    assert_eq!(ask(&"00".repeat(20), 0.5), "silent", "no key id");
+    assert_eq!(
+        ask(&("01020304".to_owned() + &"00".repeat(68)), 0.5),
+        "silent",
+        "extended"
+    );
+    // The service goes away: that is told once, and the daemon serves on.
+    drop(service);
+    server.must("rm /run/signd/socket");
+    for _ in 0..3 {
+        assert_eq!(ask(&member, 0.5), "silent");
+    }
+    let log = daemon.stderr();
+    let told = log
+        .matches("Could not connect to signd socket /run/signd/socket")
+        .count();
+    assert_eq!(told, 2, "before there was a service, and after: {log}");
+    assert!(log.contains("MS-SNTP authentication enabled"), "{log}");
+    assert_eq!(ask("\"\"", 2.0).len(), 96, "plain requests are answered");
+}

@@ -224,6 +224,21 @@ pub enum Output {
         /// Whether a transmit time stamp is wanted.
         stamp: bool,
     },
+    /// Have a response signed by the MS-SNTP signing service, then send it.
+    Sign {
+        /// From which socket.
+        key: SocketKey,
+        /// Where to.
+        to: SocketAddr,
+        /// From which of our addresses.
+        from: Option<IpAddr>,
+        /// The interface to use; 0 lets the system choose.
+        interface: u32,
+        /// The response.
+        packet: Vec<u8>,
+        /// Key id of the request.
+        key_id: u32,
+    },
     /// Look a name up; the answer goes to `handle_resolved`.
     Resolve {
         /// Names this lookup.

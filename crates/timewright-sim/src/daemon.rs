@@ -471,6 +471,8 @@ impl Daemon {
                     }
                     self.send(node, net, key, to, &packet, stamp);
                 }
+                // There is no domain controller.
+                Output::Sign { .. } => {}
                 Output::Resolve {
                     ticket,
                     name,

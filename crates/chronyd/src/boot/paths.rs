@@ -47,6 +47,7 @@ pub(super) fn prepare(config: &Config, user: User, logger: &mut Logger) -> Paths
         dump_dir: config.client.dump_dir.clone(),
         source_dirs: config.source_dirs.clone(),
         keys: config.process.key_file.clone(),
+        signing: config.server.signd_dir.clone(),
         leap_list: config.leap.list.clone(),
         temperature: config
             .clock

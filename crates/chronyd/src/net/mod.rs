@@ -6,6 +6,7 @@
 pub(crate) mod command;
 mod inherited;
 mod replies;
+pub(crate) mod signing;
 mod stamps;
 
 pub(crate) use inherited::{Inherited, LACKS_V6_ONLY, announced};

@@ -97,7 +97,6 @@ const PENDING: &[&str] = &[
     "maxntsconnections",
     "nocerttimecheck",
     "nosystemcert",
-    "ntpsigndsocket",
     "ntsaeads",
     "ntsdumpdir",
     "ntsntpserver",

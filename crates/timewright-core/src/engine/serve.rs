@@ -5,6 +5,7 @@ use crate::discipline::ClockChange;
 use crate::output::{Datagram, Output};
 use crate::rng::Rng;
 use crate::server::access::AccessTable;
+use crate::server::auth::ServerKeys;
 use crate::server::snapshot::ReferenceState;
 use crate::server::{
     ServeContext, ServerConfig, ServerSnapshot, ServerTables, Shard, Verdict, respond,
@@ -61,6 +62,18 @@ impl Server {
 /// Mode of a packet, the low three bits of its first byte; client requests have 3.
 const MODE_CLIENT: u8 = 3;
 
+/// The way back of a request, by the signing service.
+fn sign(request: &Datagram<'_>, response: Option<&[u8]>, key_id: u32) -> Output {
+    Output::Sign {
+        key: request.socket,
+        to: request.remote,
+        from: request.local,
+        interface: request.interface,
+        packet: response.unwrap_or_default().to_vec(),
+        key_id,
+    }
+}
+
 impl Engine {
     /// Answers a client request that arrived on a server socket, writing the response to `reply`
     /// (at least as long as the request).
@@ -80,7 +93,11 @@ impl Engine {
         }
         match self.respond(datagram, reply, cx) {
             Verdict::Reply { len, stamp } => Served::Reply { len, stamp },
-            Verdict::Drop(_) | Verdict::Sign { .. } => Served::Silent,
+            Verdict::Sign { len, key_id } => {
+                cx.out.push(sign(datagram, reply.get(..len), key_id));
+                Served::Silent
+            }
+            Verdict::Drop(_) => Served::Silent,
         }
     }
 
@@ -91,8 +108,13 @@ impl Engine {
         cx: &mut Context<'_>,
     ) -> Verdict {
         let Self {
-            server, wake, keys, ..
+            server,
+            wake,
+            keys,
+            config,
+            ..
         } = self;
+        let signing = config.server.signd_dir.is_some();
         let Server {
             shard,
             tables,
@@ -103,7 +125,10 @@ impl Engine {
         let mut serve = ServeContext {
             snapshot,
             tables,
-            auth: &mut &*keys,
+            auth: &mut ServerKeys {
+                ring: keys,
+                signing,
+            },
             now: *wake,
             clock: &mut || clock.now(),
             rng: cx.rng,
@@ -114,8 +139,13 @@ impl Engine {
     /// Answers a packet that no source wanted, through the output queue.
     pub(super) fn answer(&mut self, datagram: &Datagram<'_>, cx: &mut Context<'_>) {
         let mut reply = [0; PACKET_MAX];
-        let Verdict::Reply { len, stamp } = self.respond(datagram, &mut reply, cx) else {
-            return;
+        let (len, stamp) = match self.respond(datagram, &mut reply, cx) {
+            Verdict::Reply { len, stamp } => (len, stamp),
+            Verdict::Sign { len, key_id } => {
+                cx.out.push(sign(datagram, reply.get(..len), key_id));
+                return;
+            }
+            Verdict::Drop(_) => return,
         };
         let packet = reply.get(..len).unwrap_or_default().to_vec();
         cx.out.push(Output::Send {

@@ -9,7 +9,7 @@ use crate::discipline::manual::Manual;
 use crate::discipline::smooth::{SmoothConfig, Smoothing};
 use crate::discipline::tempcomp::{Curve, Tempcomp};
 use crate::discipline::{Effects, LocalClock, LocalClockConfig};
-use crate::event::Severity;
+use crate::event::{Event, Severity};
 use crate::ids::Tickets;
 use crate::keys::KeyRing;
 use crate::refclock::Refclocks;
@@ -101,6 +101,9 @@ impl Engine {
         engine.add_refclocks(cx);
         let keys = engine.boot.keys.take();
         engine.handle_keys(keys.as_deref(), cx);
+        if engine.config.server.signd_dir.is_some() {
+            cx.out.log(Event::info("MS-SNTP authentication enabled"));
+        }
         engine.apply_effects(effects, cx);
         engine.sockets.open_permanent(cx.out);
         engine.apply_configured_access(cx);

@@ -56,19 +56,31 @@ pub trait Authenticator {
     ) -> Result<(), BuildError>;
 }
 
-/// Any symmetric key authenticates a request, and its response (`auth-nts.md` 1.4). What claims
-/// to be authenticated in another way, or is not genuine, is not answered.
-impl Authenticator for &KeyRing {
+/// What the server has to authenticate with. Any symmetric key authenticates a request, and its
+/// response (`auth-nts.md` 1.4). What claims to be authenticated in another way, or is not
+/// genuine, is not answered.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerKeys<'a> {
+    /// Symmetric keys.
+    pub ring: &'a KeyRing,
+    /// Whether there is an MS-SNTP signing service.
+    pub signing: bool,
+}
+
+impl Authenticator for ServerKeys<'_> {
     fn check(&mut self, request: &Packet<'_>) -> Claim {
-        let genuine = request.auth == AuthMode::Symmetric
-            && request.mac.as_ref().is_some_and(|mac| {
-                self.get(mac.key_id)
-                    .is_some_and(|key| key.verify(request.bytes(), request.header.version, mac))
-            });
-        if genuine {
-            Claim::Genuine
-        } else {
-            Claim::Refused
+        match (request.auth, &request.mac) {
+            (AuthMode::Symmetric, Some(mac)) => {
+                let key = self.ring.get(mac.key_id);
+                let version = request.header.version;
+                if key.is_some_and(|key| key.verify(request.bytes(), version, mac)) {
+                    Claim::Genuine
+                } else {
+                    Claim::Refused
+                }
+            }
+            (AuthMode::MsSntp, Some(_)) if self.signing => Claim::ToBeSigned,
+            _ => Claim::Refused,
         }
     }
 
@@ -78,7 +90,7 @@ impl Authenticator for &KeyRing {
         _kiss: Option<Kiss>,
         reply: &mut PacketBuilder<'_>,
     ) -> Result<(), BuildError> {
-        let key = request.mac.and_then(|mac| self.get(mac.key_id));
+        let key = request.mac.and_then(|mac| self.ring.get(mac.key_id));
         key.ok_or(BuildError::NoRoom { len: 0 })?
             .seal(request.header.version, reply)
     }

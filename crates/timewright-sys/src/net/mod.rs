@@ -18,6 +18,7 @@ use address::RawAddress;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An Internet address family.
@@ -89,6 +90,16 @@ impl Socket {
     /// The system has no descriptor left.
     pub fn unix_datagram() -> io::Result<Self> {
         open(libc::AF_UNIX, libc::SOCK_DGRAM)
+    }
+
+    /// A Unix stream to the socket at a path, non-blocking.
+    ///
+    /// # Errors
+    /// Nobody listens there, too many wait already, or not allowed.
+    pub fn unix_stream(path: &[u8]) -> io::Result<UnixStream> {
+        let socket = open(libc::AF_UNIX, libc::SOCK_STREAM)?;
+        socket.connect_path(path)?;
+        Ok(UnixStream::from(socket.fd))
     }
 
     fn set_flags(&self) -> io::Result<()> {

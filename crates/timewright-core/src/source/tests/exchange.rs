@@ -7,6 +7,7 @@ use crate::ids::SourceId;
 use crate::keys::KeyRing;
 use crate::output::{Datagram, PacketStamp, StampSource};
 use crate::server::access::{AccessRule, Permission, Subnet};
+use crate::server::auth::ServerKeys;
 use crate::server::snapshot::{MonoScale, ReferenceState, ServerSnapshot, SlewCount};
 use crate::server::{ServeContext, ServerConfig, ServerTables, Shard, Verdict, respond};
 use crate::source::SourceConfig;
@@ -342,7 +343,10 @@ impl Server {
         let mut cx = ServeContext {
             snapshot: &self.snapshot,
             tables: &self.tables,
-            auth: &mut &KeyRing::default(),
+            auth: &mut ServerKeys {
+                ring: &KeyRing::default(),
+                signing: false,
+            },
             now: Now {
                 mono: bench.mono,
                 raw,

@@ -7,6 +7,7 @@ use crate::ids::SocketKey;
 use crate::keys::KeyRing;
 use crate::output::Family;
 use crate::server::access::{AccessRule, Permission, Subnet};
+use crate::server::auth::ServerKeys;
 use crate::server::snapshot::{
     LocalReference, MonoScale, ReferenceState, ServedSmoothing, SlewCount,
 };
@@ -142,7 +143,13 @@ impl Bench {
     }
 
     fn ask(&mut self, request: &[u8]) -> Result<(Vec<u8>, bool), DropReason> {
-        self.ask_with(&mut &KeyRing::default(), request)
+        self.ask_with(
+            &mut ServerKeys {
+                ring: &KeyRing::default(),
+                signing: false,
+            },
+            request,
+        )
     }
 
     fn header(&mut self, request: &Header) -> Header {
@@ -421,7 +428,10 @@ fn a_short_buffer_is_no_reason_to_panic() {
         let mut cx = ServeContext {
             snapshot: &bench.snapshot,
             tables: &bench.tables,
-            auth: &mut &KeyRing::default(),
+            auth: &mut ServerKeys {
+                ring: &KeyRing::default(),
+                signing: false,
+            },
             now: Now::default(),
             clock: &mut || Timestamp::from_ns(START_NS),
             rng: &mut bench.rng,

@@ -31,7 +31,16 @@ fn probes_are_answered_as_the_reference_answered_them() {
         let mut bench = Bench::new();
         match (auth, want) {
             (AuthMode::None, Some(want)) => {
-                check_probe(&mut bench, &mut &KeyRing::default(), name, &request, &want);
+                check_probe(
+                    &mut bench,
+                    &mut ServerKeys {
+                        ring: &KeyRing::default(),
+                        signing: false,
+                    },
+                    name,
+                    &request,
+                    &want,
+                );
                 plain += 1;
             }
             (AuthMode::Symmetric, Some(want)) => {
