@@ -130,13 +130,6 @@ pub(super) fn warn_of_missing(
             ));
         }
     }
-    if config
-        .sources
-        .iter()
-        .any(|source| source.options.key.is_some())
-    {
-        logger.warning("Sources with a key are not polled in this version");
-    }
     if config.sources.iter().any(|source| source.options.nts) {
         logger.warning("Missing NTS support");
     }
