@@ -297,13 +297,11 @@ impl Network {
             for delay in link.deliveries(at_s, count, &mut self.rng) {
                 let mut bytes = payload.to_vec();
                 link.damage(&mut bytes, &mut self.rng);
-                if let Some(spoil) = spoil {
-                    spoil.apply(&mut bytes, &mut self.rng);
-                }
+                let held = spoil.map_or(0.0, |spoil| spoil.apply(&mut bytes, &mut self.rng));
                 let intact = bytes == payload;
                 copies += 1;
                 self.schedule(
-                    self.true_ns.saturating_add(to_ns(delay + wait_s)),
+                    self.true_ns.saturating_add(to_ns(delay + wait_s + held)),
                     Event::Deliver {
                         from,
                         to,

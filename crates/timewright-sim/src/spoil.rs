@@ -28,7 +28,7 @@ pub enum Fault {
     Version(u8),
     /// Another mode.
     Mode(u8),
-    /// The request was received so many seconds before it was answered.
+    /// It is sent so many seconds later than the request was received.
     Held(f64),
     /// A `RATE` kiss.
     Kiss,
@@ -54,11 +54,11 @@ const RECEIVE: usize = 32;
 const TRANSMIT: usize = 40;
 
 impl Spoil {
-    /// Spoils the packet if it is a response and its turn.
-    pub(crate) fn apply(&self, bytes: &mut [u8], rng: &mut SimRng) {
+    /// Spoils the packet if it is a response and its turn. Returns how much later it leaves, s.
+    pub(crate) fn apply(&self, bytes: &mut [u8], rng: &mut SimRng) -> f64 {
         let first = bytes.first().copied().unwrap_or(0);
         if bytes.len() < LEN || first & 7 != MODE_SERVER || !rng.chance(self.share) {
-            return;
+            return 0.0;
         }
         move_time(bytes, RECEIVE, self.shift_s);
         move_time(bytes, TRANSMIT, self.shift_s);
@@ -69,7 +69,10 @@ impl Spoil {
             Fault::RootDispersion(s) => put(bytes, ROOT_DISPERSION, &short(s)),
             Fault::Version(version) => put(bytes, 0, &[first & 0xc7 | version << 3]),
             Fault::Mode(mode) => put(bytes, 0, &[first & 0xf8 | mode]),
-            Fault::Held(s) => move_time(bytes, RECEIVE, -s),
+            Fault::Held(s) => {
+                move_time(bytes, TRANSMIT, s);
+                return s;
+            }
             Fault::Kiss => {
                 put(bytes, 0, &[first | 0xc0, 0]);
                 put(bytes, REFERENCE_ID, b"RATE");
@@ -83,6 +86,7 @@ impl Spoil {
             }
             Fault::Times => {}
         }
+        0.0
     }
 }
 
@@ -126,7 +130,8 @@ mod tests {
             fault,
             shift_s,
         };
-        spoil.apply(&mut bytes, &mut SimRng::new(1, 0));
+        let later = spoil.apply(&mut bytes, &mut SimRng::new(1, 0));
+        assert_eq!(later > 0.0, matches!(fault, Fault::Held(_)));
         bytes
     }
 
@@ -146,8 +151,8 @@ mod tests {
         assert_eq!(spoilt(Fault::Origin, 0.0)[24..28], [1, 1, 1, 2]);
         assert_eq!(spoilt(Fault::NoTransmit, 5.0)[40..], [0; 8]);
         assert_eq!(spoilt(Fault::Times, 2.0)[32..36], [1, 1, 1, 3]);
-        assert_eq!(spoilt(Fault::Held(1.0), 2.0)[32..36], [1, 1, 1, 2]);
-        assert_eq!(spoilt(Fault::Held(1.0), 2.0)[40..44], [1, 1, 1, 3]);
+        assert_eq!(spoilt(Fault::Held(1.0), 2.0)[32..36], [1, 1, 1, 3]);
+        assert_eq!(spoilt(Fault::Held(1.0), 2.0)[40..44], [1, 1, 1, 4]);
         assert_eq!(spoilt(Fault::Loop(7), 0.0)[12..16], [0, 0, 0, 7]);
     }
 
@@ -160,8 +165,8 @@ mod tests {
         };
         for mut bytes in [vec![0x23; LEN], vec![0x24; LEN - 1], Vec::new()] {
             let before = bytes.clone();
-            spoil.apply(&mut bytes, &mut SimRng::new(1, 0));
-            assert_eq!(bytes, before);
+            let later = spoil.apply(&mut bytes, &mut SimRng::new(1, 0));
+            assert!(bytes == before && later == 0.0);
         }
     }
 }

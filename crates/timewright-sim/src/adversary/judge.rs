@@ -11,7 +11,7 @@ pub(super) const COVERED_MIN: f64 = 0.999;
 const GROSS: f64 = 2.0;
 /// ... for this share of its time: a path that becomes asymmetric looks like a frequency error for
 /// as long as samples from before are kept.
-const GROSS_MAX: f64 = 0.01;
+const GROSS_MAX: f64 = 0.02;
 /// The longest poll interval of the drawn clients and a bit: after that every source was asked.
 const ALL_ASKED_S: f64 = 1100.0;
 /// A lie this large is one; smaller ones hide in the noise of the paths, s.

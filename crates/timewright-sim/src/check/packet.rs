@@ -67,6 +67,16 @@ pub(super) fn field(packet: &[u8], at: usize) -> u64 {
         .map_or(0, u64::from_be_bytes)
 }
 
+/// Receive time and name of the scale in the first extension field of a packet, if that is the
+/// experimental one (type 0xF323) and tells any.
+pub(super) fn steady_receive(packet: &[u8]) -> Option<(u64, u32)> {
+    const TYPE: [u8; 2] = [0xf3, 0x23];
+    let name = packet.get(LEN + 24..LEN + 28)?;
+    let receive = field(packet, LEN + 16);
+    let has = packet.get(LEN..LEN + 2) == Some(&TYPE) && receive != 0;
+    has.then_some((receive, u32::from_be_bytes(name.try_into().ok()?)))
+}
+
 /// Seconds from one time stamp to a later one, modulo an era.
 #[expect(
     clippy::cast_precision_loss,

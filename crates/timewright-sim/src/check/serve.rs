@@ -35,6 +35,10 @@ pub(super) struct Serving {
     /// When responses really left, by receive field.
     sent: BTreeMap<u64, Timestamp<Cooked>>,
     smoothing_changed: bool,
+    /// Name of the scale of time that corrections do not move, and our corrections since it began;
+    /// the name is learnt with the first packet that tells it.
+    scale: Option<u32>,
+    corrected_s: f64,
     /// The `local` directive, as long as no command changed it; whether its `activate` was reached,
     /// and since when there is no synchronisation.
     local: Option<LocalSpec>,
@@ -53,6 +57,8 @@ impl Serving {
             back_s: 0.0,
             sent: BTreeMap::new(),
             smoothing_changed: false,
+            scale: None,
+            corrected_s: 0.0,
             local: config.server.local,
             local_changed: false,
             activated: false,
@@ -177,6 +183,10 @@ impl Serving {
         }
         self.reference(engine, place);
         self.smoothing_changed = false;
+        self.corrected_s += moved.corrected_s;
+        if moved.unknown || moved.stepped_s != 0.0 || !moved.steps.is_empty() {
+            self.corrected_s = f64::NAN;
+        }
         if moved.unknown {
             self.last = None;
             self.sent.clear();
@@ -220,9 +230,36 @@ impl Serving {
         if let Some(request) = request.filter(|_| mode == MODE_SERVER) {
             answers(response, request, engine, place);
         }
+        if mode == MODE_SERVER {
+            self.steady_scale(response, place);
+        }
         if mode != MODE_PASSIVE {
             self.transmit_time(response, request, mode, engine, place);
         }
+    }
+
+    /// The experimental field with a receive time that our corrections do not move: as long as the
+    /// scale has the same name, it differs from the other receive time by what was corrected.
+    fn steady_scale(&mut self, response: &[u8], place: &mut Place<'_>) {
+        let Some((steady, name)) = packet::steady_receive(response) else {
+            return;
+        };
+        let differs = packet::seconds_between(packet::field(response, packet::RECEIVE), steady);
+        if self.corrected_s.is_nan() || self.scale.is_none() {
+            place.check(
+                self.scale != Some(name),
+                "steady scale",
+                format_args!("has the same name {name:x} after a step"),
+            );
+            self.scale = Some(name);
+            self.corrected_s = differs;
+        }
+        let wrong = differs - self.corrected_s;
+        place.check(
+            self.scale == Some(name) && wrong.abs() <= SAVED_TOLERANCE_S,
+            "steady scale",
+            format_args!("{name:x} is wrong by {wrong:e} s"),
+        );
     }
 
     fn transmit_time(
@@ -244,7 +281,14 @@ impl Serving {
         let basic = mode == MODE_BROADCAST
             || request.is_some_and(|request| originate == packet::field(request, packet::TRANSMIT));
         if !basic {
-            if let Some(&sent) = self.sent.get(&originate) {
+            // The request names the answer it asks about by its receive time.
+            let about = request.map_or(0, |request| packet::field(request, packet::ORIGIN));
+            place.check(
+                self.sent.contains_key(&about) || self.sent.len() >= KEPT,
+                "interleaved",
+                format_args!("the time of an answer that was never given, or in another time"),
+            );
+            if let Some(&sent) = self.sent.get(&about) {
                 let wrong = (stamp(transmit) - sent).0;
                 place.check(
                     wrong.abs() <= SAVED_TOLERANCE_S,

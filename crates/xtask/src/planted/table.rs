@@ -189,13 +189,6 @@ pub(super) const TABLE: &[Planted] = &[
         replacement: "t7: true,",
     },
     Planted {
-        name: "slow-server",
-        about: "servers may take any time to answer",
-        file: "source/measure.rs",
-        text: "m.response_time <= MAX_RESPONSE_TIME && !reused",
-        replacement: "!reused",
-    },
-    Planted {
         name: "loop",
         about: "sources that follow us are believed",
         file: "source/response.rs",
@@ -292,19 +285,5 @@ pub(super) const TABLE: &[Planted] = &[
         file: "engine/settle.rs",
         text: "        self.refclocks.on_clock_change(change);\n",
         replacement: "",
-    },
-    Planted {
-        name: "saved-not-moved",
-        about: "saved transmit times do not follow the clock",
-        file: "engine/settle.rs",
-        text: "        self.server.on_clock_change(change, cx.rng);\n",
-        replacement: "",
-    },
-    Planted {
-        name: "smoothing-not-moved",
-        about: "the smoothing of served time does not follow the clock",
-        file: "discipline/smooth.rs",
-        text: "                .adjusted(change.cooked, change.dfreq, change.doffset.0)\n",
-        replacement: "                .adjusted(change.cooked, 0.0, 0.0)\n",
     },
 ];
