@@ -1,7 +1,7 @@
 //! What may be claimed: the bound grows while nothing is heard, is never below what the followed
 //! source claims itself, and only sources that may be followed are.
 
-use super::{Before, Place, is_near_leap};
+use super::{Before, Place, corrects_quietly, is_near_leap};
 use timewright_core::discipline::ChangeKind;
 use timewright_core::engine::{ClockView, Engine, Shift};
 use timewright_core::select::{Leap, Status};
@@ -12,6 +12,8 @@ use timewright_time::{MonoTime, Now};
 const SLOWER: f64 = 0.85;
 /// An update changes the frequency, which makes the samples it was made of less certain afterwards.
 const UPDATED: f64 = 0.95;
+/// ... by as much as a clock may be off while its frequency changes, twice and more, s.
+const DISPERSED_S: f64 = 5e-6;
 /// Rounding of times, s.
 const ROUNDING_S: f64 = 1e-8;
 /// Whole nanoseconds, a few of them at a step.
@@ -70,7 +72,7 @@ impl Bounding {
         }
         if let (Some(bound), Some(least)) = (bound, engine.least_distance(source.id)) {
             place.check(
-                bound >= least.0 * UPDATED,
+                bound >= least.0 * UPDATED - DISPERSED_S,
                 "bound",
                 format_args!("{bound} s, but {least:?} of the source itself"),
             );
@@ -84,7 +86,8 @@ fn reference_time(old: &ClockView, new: &ClockView, shifts: &[Shift], place: &mu
     let unknown = shifts
         .iter()
         .any(|shift| shift.change.kind == ChangeKind::UnknownStep);
-    if unknown || old.ref_time.is_zero() || new.ref_time.is_zero() {
+    let quiet = corrects_quietly(&place.node.setup.config);
+    if unknown || quiet || old.ref_time.is_zero() || new.ref_time.is_zero() {
         return;
     }
     let mut want = old.ref_time;
