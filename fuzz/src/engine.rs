@@ -424,7 +424,10 @@ impl Host {
                     self.input(|engine, now, cx| engine.handle_device(now, id, None, cx));
                 }
                 Output::ReadLeapList => self.engine.handle_leap_list(None),
-                Output::ReadTemperature | Output::Mail { .. } | Output::Stepped { .. } => {}
+                Output::Sign { .. }
+                | Output::ReadTemperature
+                | Output::Mail { .. }
+                | Output::Stepped { .. } => {}
                 Output::Quit(_) => self.ended = true,
             }
         }
