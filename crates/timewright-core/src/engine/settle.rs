@@ -148,7 +148,7 @@ impl Engine {
                         frequency_sd: found.freq_sd,
                         skew: found.skew,
                         root_delay: found.root_delay,
-                        root_dispersion: found.root_dispersion + found.beyond_best,
+                        root_dispersion: found.root_distance - found.root_delay * 0.5,
                     };
                     self.with_clock(cx, |engine, dcx| {
                         engine.reference.update(&update, &mut engine.local, dcx);

@@ -61,11 +61,11 @@ pub struct ReferenceUpdate {
     pub skew: FreqRatio,
     /// Root delay of the selected source.
     pub root_delay: Seconds,
-    /// Root dispersion of the selected source.
+    /// Root dispersion of the selected source, from its best sample (`discipline.md` 5.9).
     pub root_dispersion: Seconds,
-    /// What that lacks as a bound of the combined offset
-    /// ([`SourceStats::beyond_best`](crate::stats::SourceStats::beyond_best)).
-    pub beyond_best: Seconds,
+    /// Bound of the error of the combined estimate at `ref_time`, from all samples
+    /// ([`Limits`](crate::stats::Limits)); at least half of `root_delay`.
+    pub root_distance: Seconds,
 }
 
 /// A message of selection; its `Display` is the exact text.

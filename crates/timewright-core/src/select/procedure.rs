@@ -12,8 +12,8 @@ use super::source::{REACH_BITS, SourceKind};
 use super::status::Status;
 use super::{Leap, SelectConfig, SelectContext, Selector};
 use crate::ids::SourceId;
-use crate::stats::Tracking;
-use timewright_time::Seconds;
+use crate::stats::{Limits, Line, Tracking};
+use timewright_time::{Cooked, Seconds, Timestamp};
 
 /// What the first look at every source found (step 1).
 #[derive(Debug, Default)]
@@ -386,8 +386,36 @@ impl Selector {
             skew: combined.skew,
             root_delay: tracking.root_delay,
             root_dispersion: tracking.root_dispersion,
-            beyond_best: source.stats.beyond_best(combined.offset, tracking.ref_time),
+            root_distance: self.bound(selected, list, tracking.ref_time, &combined),
         }));
+    }
+
+    /// Bound of the error of the combined estimate: what the samples of all sources combined allow
+    /// together, but no less than the best sample of the selected one says. Sources that are not
+    /// selected count with `reselectdist` added to their distance, as in their selection.
+    fn bound(
+        &self,
+        selected: usize,
+        list: &[usize],
+        time: Timestamp<Cooked>,
+        combined: &Combined,
+    ) -> Seconds {
+        let line = Line {
+            time,
+            offset: combined.offset,
+            freq: combined.freq,
+        };
+        let stats = &self.sources[selected].stats;
+        let others = list.iter().filter(|&&i| i != selected);
+        let others = others.map(|&i| &self.sources[i]);
+        let limits = others
+            .filter(|source| source.distant == 0)
+            .map(|source| {
+                let limits = source.stats.limits(&line);
+                limits.widened(self.config.reselect_distance)
+            })
+            .fold(stats.limits(&line), Limits::and);
+        limits.bound().max(stats.best_bound(&line))
     }
 
     /// Combines the selectable sources that are not distant (`discipline.md` 6.6).

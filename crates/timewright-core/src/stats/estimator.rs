@@ -35,6 +35,13 @@ const MIN_ASYMMETRY_RUN: i32 = 10;
 /// Longest run of large asymmetries that is counted.
 pub(super) const MAX_ASYMMETRY_RUN: i32 = 1000;
 
+/// Slope at the end of a parabola fitted by a line, in units of its standard deviation from the
+/// line over the length of the line: the square root of 180.
+const PARABOLA_END_SLOPE: f64 = 13.416;
+/// Part of the standard deviation of the samples that may be a curve without showing in their
+/// runs.
+const UNNOTICED_CURVE: f64 = 0.75;
+
 /// Standard deviation per distance between the median and the shortest sample.
 const SD_TO_DISTANCE: f64 = 0.7;
 
@@ -53,8 +60,11 @@ pub struct Estimate {
     pub freq: FreqRatio,
     /// Standard deviation of `freq`.
     pub freq_sd: FreqRatio,
-    /// Error bound of `freq`.
+    /// Error bound of `freq`, if the frequency was constant.
     pub skew: FreqRatio,
+    /// How far the frequency may have been from `freq` on average between any of the samples and
+    /// `time`, at least `skew`: by this a bound taken from a sample grows with its age.
+    pub drift: FreqRatio,
     /// Standard deviation of the samples.
     pub std_dev: Seconds,
     /// How many of the newest samples the estimate rests on, or is worth: the number reports show,
@@ -76,6 +86,7 @@ impl Estimate {
         freq: FreqRatio::ZERO,
         freq_sd: WORST_FREQ,
         skew: WORST_FREQ,
+        drift: WORST_FREQ,
         std_dev: WORST_STD_DEV,
         samples: 0,
         runs: 0,
@@ -183,6 +194,21 @@ pub(crate) fn score_by_samples(question: &PollQuestion, samples: usize) -> f64 {
     let (samples, target) = (samples as f64, f64::from(question.target));
     let by = (samples / target - 1.0) / target;
     if samples < target { 2.0 * by } else { by }
+}
+
+/// How wrong the slope of a line may be, s/s, because its samples with this standard deviation
+/// over this span, both in seconds, follow a curve that is not noticed.
+///
+/// The error bounds of a regression assume that the samples scatter around a line independently
+/// of each other. The frequency of a real clock wanders, so they follow a curve. The runs of the
+/// residuals tell a large curve, and then the line is made shorter, until what is left of the
+/// curve hides in the noise; there it stays, however many samples there are.
+fn hidden_drift(std_dev: f64, span: f64) -> f64 {
+    if span > 0.0 {
+        PARABOLA_END_SLOPE * UNNOTICED_CURVE * std_dev / span
+    } else {
+        0.0
+    }
 }
 
 /// Weighted linear regression over an adaptive number of samples.
@@ -306,6 +332,10 @@ impl Estimator for RegressionEstimator {
             return None;
         };
         let slope_sd = fit.line.slope_sd;
+        let skew = (slope_sd * student_t(fit.dof)).clamp(MIN_SKEW, MAX_SKEW);
+        let std_dev = fit.line.variance.sqrt().max(MIN_STD_DEV_S);
+        let first = history.current().get(fit.start);
+        let span = first.map_or(0.0, |s| (newest_time - s.time).0);
         let stress = (estimate.freq.0 - fit.line.slope).abs() / estimate.skew.0;
         *estimate = Estimate {
             valid: true,
@@ -314,8 +344,9 @@ impl Estimator for RegressionEstimator {
             offset_sd: Seconds(fit.line.intercept_sd),
             freq: FreqRatio(fit.line.slope),
             freq_sd: FreqRatio(slope_sd.clamp(MIN_SKEW, MAX_SKEW)),
-            skew: FreqRatio((slope_sd * student_t(fit.dof)).clamp(MIN_SKEW, MAX_SKEW)),
-            std_dev: Seconds(fit.line.variance.sqrt().max(MIN_STD_DEV_S)),
+            skew: FreqRatio(skew),
+            drift: FreqRatio(skew.max(hidden_drift(std_dev, span))),
+            std_dev: Seconds(std_dev),
             samples: history.len() - fit.start,
             runs: fit.runs,
             asymmetry: estimate.asymmetry,

@@ -35,6 +35,14 @@ pub struct Stored {
     pub root_dispersion: f64,
 }
 
+impl Stored {
+    /// Root distance when the sample was made: the bound of its error, s.
+    #[must_use]
+    pub fn distance(&self) -> f64 {
+        0.5 * self.root_delay + self.root_dispersion
+    }
+}
+
 impl From<Sample> for Stored {
     fn from(sample: Sample) -> Self {
         let offset = -sample.offset.0;

@@ -17,6 +17,7 @@ pub mod filter;
 #[cfg(test)]
 pub(crate) mod golden;
 pub mod history;
+pub mod limits;
 pub mod quantile;
 pub mod regression;
 pub mod source_stats;
@@ -25,6 +26,7 @@ pub mod tables;
 pub use estimator::{Estimate, Estimator, PollQuestion};
 pub use filter::{FilterConfig, SampleFilter};
 pub use history::History;
+pub use limits::{Limits, Line};
 pub use quantile::{QuantileConfig, Quantiles};
 pub use source_stats::{
     Accumulated, DelayTestData, LastSample, SelectionData, SourceStats, SourceStatsReport,

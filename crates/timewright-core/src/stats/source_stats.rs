@@ -3,6 +3,8 @@
 use super::Sample;
 use super::estimator::{Estimate, Estimator, PollQuestion, Update, WORST_FREQ, for_config};
 use super::history::{History, MAX_SAMPLES, Stored};
+use super::limits::{Limits, Line};
+use super::regression::median;
 use std::fmt;
 use timewright_time::text::{Exp, Fixed, Utc};
 use timewright_time::{Cooked, FreqRatio, Seconds, Timestamp};
@@ -433,21 +435,29 @@ impl SourceStats {
         })
     }
 
-    /// What the bound of [`SourceStats::tracking`] lacks if the clock is to follow `offset` at `at`.
-    ///
-    /// The root distance bounds the error of the best sample, but the clock follows an estimate
-    /// from all of them, or from several sources. Where that estimate is further from what the best
-    /// sample says than the uncertainty already counted, the rest belongs to the bound as well:
-    /// a path that became longer in one direction only would otherwise be claimed to be harmless.
-    /// Zero without samples.
+    /// What the samples guarantee about the error of an estimate, which need not be this source's
+    /// own. Nothing without samples.
     #[must_use]
-    pub fn beyond_best(&self, offset: Seconds, at: Timestamp<Cooked>) -> Seconds {
+    pub fn limits(&self, line: &Line) -> Limits {
+        Limits::of(self.history.current(), line, self.estimate().drift)
+    }
+
+    /// Bound of the error of an estimate that the best sample alone gives, at least its root
+    /// distance: grown with its age as in [`SourceStats::tracking`], and by how far the estimate
+    /// passes it, where the delays of the samples do not explain that. Zero without samples.
+    #[must_use]
+    pub fn best_bound(&self, line: &Line) -> Seconds {
         let Some(best) = self.best_sample() else {
             return Seconds::ZERO;
         };
-        let estimate = self.estimate();
-        let expected = Seconds(best.offset) + (at - best.time) * estimate.freq;
-        ((offset - expected).abs() - estimate.offset_sd).max(Seconds::ZERO)
+        let age = line.time - best.time;
+        let beside = line.offset - age * line.freq - Seconds(best.offset);
+        let distances: Vec<f64> = self.history.current().iter().map(Stored::distance).collect();
+        let shortest = distances.iter().copied().fold(f64::INFINITY, f64::min);
+        let spread = median(&distances).unwrap_or(shortest) - shortest;
+        Seconds(best.distance())
+            + age.abs() * self.estimate().skew
+            + (beside.abs() - Seconds(spread)).max(Seconds::ZERO)
     }
 
     /// The newest sample.

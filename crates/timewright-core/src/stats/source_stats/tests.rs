@@ -247,6 +247,7 @@ fn the_statistics_line_has_the_columns_of_its_header() {
                 freq: FreqRatio(-2.5e-8),
                 freq_sd: FreqRatio(1e-9),
                 skew: FreqRatio(3.25e-7),
+                drift: FreqRatio(1e-6),
                 std_dev: Seconds(1.2e-4),
                 samples: 22,
                 runs: 12,
