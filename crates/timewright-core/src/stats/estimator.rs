@@ -394,6 +394,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_line_through_a_parabola_is_wrong_at_its_end_by_the_slope_assumed() {
+        // x^2 over 0..=1 in fine steps; its slope at the end is 2, the line's is 1.
+        let times: Vec<f64> = (0..=1000u32).map(|i| f64::from(i) / 1000.0).collect();
+        let line = |x: f64| x - 1.0 / 6.0;
+        let squares = times.iter().map(|&x| (x * x - line(x)).powi(2));
+        let std_dev = (squares.sum::<f64>() / 1001.0).sqrt();
+        let want = PARABOLA_END_SLOPE * std_dev;
+        assert!((want - 1.0).abs() < 0.01, "{want}");
+    }
+
+    #[test]
+    fn a_curve_may_hide_in_the_deviation_but_not_without_a_span() {
+        let drift = hidden_drift(1e-3, 1000.0);
+        assert!((drift - 0.75 * 13.416e-6).abs() < 1e-12, "{drift}");
+        assert!(hidden_drift(1e-3, 0.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
     fn samples_pull_towards_the_target() {
         for (error, distance, samples, want) in [
             (4.0, 1.0, 8, -2.0),

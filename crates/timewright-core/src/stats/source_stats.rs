@@ -452,7 +452,12 @@ impl SourceStats {
         };
         let age = line.time - best.time;
         let beside = line.offset - age * line.freq - Seconds(best.offset);
-        let distances: Vec<f64> = self.history.current().iter().map(Stored::distance).collect();
+        let distances: Vec<f64> = self
+            .history
+            .current()
+            .iter()
+            .map(Stored::distance)
+            .collect();
         let shortest = distances.iter().copied().fold(f64::INFINITY, f64::min);
         let spread = median(&distances).unwrap_or(shortest) - shortest;
         Seconds(best.distance())

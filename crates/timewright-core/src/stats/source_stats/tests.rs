@@ -528,3 +528,27 @@ fn another_estimator_needs_no_other_code() {
         ]
     );
 }
+
+#[test]
+fn an_estimate_beside_its_samples_has_a_larger_bound() {
+    let stats = source(8);
+    let tracking = stats.tracking().unwrap();
+    let beside = |by_s: f64| Line {
+        time: tracking.ref_time,
+        offset: tracking.offset + Seconds(by_s),
+        freq: tracking.freq,
+    };
+    // The delays are all the same and the samples within 1 us of the line.
+    let near = stats.best_bound(&beside(0.0)).0;
+    assert!(near >= tracking.root_delay.0 * 0.5);
+    for by_s in [-1e-3, 1e-3] {
+        for bound in [
+            stats.best_bound(&beside(by_s)),
+            stats.limits(&beside(by_s)).bound(),
+        ] {
+            assert!((bound.0 - near - 1e-3).abs() < 1e-5, "{bound:?}, {near}");
+        }
+    }
+    assert_eq!(source(0).best_bound(&beside(0.0)), Seconds::ZERO);
+    assert!(!source(0).limits(&beside(0.0)).bound().is_finite());
+}
