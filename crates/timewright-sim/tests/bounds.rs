@@ -133,10 +133,10 @@ fn every_exception_is_a_network_of_the_table() {
     assert_eq!(found, listed);
 }
 
-/// Every seventh network: all jitters, wanders and polls are among them.
+/// Every thirteenth network: all jitters, wanders and polls are among them.
 #[test]
 fn a_part_of_the_networks() {
-    check(cells().iter().step_by(7));
+    check(cells().iter().step_by(13));
 }
 
 #[test]
