@@ -264,6 +264,8 @@ impl Listening {
                 && bytes.len() == packet::LEN
                 && (1..=4).contains(&claim.version)
                 && is_answer(bytes, exchange, config)
+                && field(bytes, packet::RECEIVE) != 0
+                && field(bytes, packet::TRANSMIT) != 0
                 && !exchange.heard
         });
         if kiss.is_some() {
@@ -336,11 +338,15 @@ impl Listening {
         // Packets do not tell the era.
         let wrong = sample.offset + config.offset.0 - truth;
         let wrong = wrong - ERA_S * (wrong / ERA_S).round();
-        // Samples follow a change of the frequency as if that were small.
-        let bent = 2.0 * turned * turned;
+        // Samples follow a change of the frequency as if that were small, and delays are measured by
+        // a clock that may have been as wrong.
+        let strain = turned.abs() + clock.slew_rate.abs();
+        let bent = 2.0 * strain * strain;
         let wander = WANDER + bent + place.node.setup.clock.restlessness(age);
-        let allowed =
-            sample.peer_delay / 2.0 + sample.peer_dispersion + RESOLUTION_S + wander * age.abs();
+        let allowed = sample.peer_delay * (0.5 + strain)
+            + sample.peer_dispersion
+            + RESOLUTION_S
+            + wander * age.abs();
         place.check(
             wrong.abs() <= allowed,
             "sample",

@@ -76,7 +76,8 @@ impl Serving {
     pub(super) fn command(&mut self, request: &Request) {
         match request {
             Request::SmoothTime(_) => self.smoothing_changed = true,
-            Request::Local(_) => self.local_changed = true,
+            // Time set by hand ends the synchronisation, but not from that moment on.
+            Request::Local(_) | Request::SetTime(_) => self.local_changed = true,
             _ => {}
         }
     }
