@@ -24,6 +24,8 @@ const EXCHANGES: u32 = 3;
 /// What a clock may do besides its constant rate error, s/s; and resolution of times, s.
 const WANDER: f64 = 2e-6;
 const RESOLUTION_S: f64 = 1e-6;
+/// A change of the frequency as large is a fast slew, or the end of one.
+const FAST: f64 = 1e-3;
 /// Resolution of root delay and dispersion in packets, s.
 const TOLD_RESOLUTION_S: f64 = 2.0 / 65_536.0;
 /// A `RATE` kiss asks for a pause of four more poll intervals; they are measured by the estimate of
@@ -60,8 +62,8 @@ struct Exchange {
     undisturbed: u32,
     /// Distance to the primary source that the last answer told.
     claimed: Option<f64>,
-    /// Earliest time for the next request after a kiss.
-    kissed: Option<MonoTime>,
+    /// When a kiss came, and the poll interval then, log2 s.
+    kissed: Option<(MonoTime, i32)>,
 }
 
 /// What is remembered of requests and answers.
@@ -102,7 +104,8 @@ impl Listening {
 
     pub(super) fn check(&mut self, moved: &Moved) {
         self.turned = 1.0 - moved.rate;
-        if moved.unknown {
+        // Samples follow a change of the frequency as if that were small.
+        if moved.unknown || self.turned.abs() > FAST {
             self.disturbed();
         }
     }
@@ -141,7 +144,10 @@ impl Listening {
             claimed: old.as_ref().and_then(|x| x.claimed),
             kissed: None,
         };
-        if let Some(until) = old.and_then(|x| x.kissed) {
+        if let Some((kissed, poll)) = old.and_then(|x| x.kissed) {
+            // The interval may have become shorter with the sample filter's answer to the kiss.
+            let interval = log2_to_seconds(poll.min(source.poll.current)).0;
+            let until = kissed + Seconds(SHORTER * KISS_INTERVALS * interval);
             place.check(
                 now.mono >= until,
                 "kiss",
@@ -269,8 +275,7 @@ impl Listening {
                 && !exchange.heard
         });
         if kiss.is_some() {
-            let pause = SHORTER * KISS_INTERVALS * log2_to_seconds(source.poll.current).0;
-            exchange.kissed = Some(place.node.clock.read().mono + Seconds(pause));
+            exchange.kissed = Some((place.node.clock.read().mono, source.poll.current));
         }
         exchange.heard |= is_answer(bytes, exchange, config);
         exchange.answered |= believed || kiss.is_some();
@@ -338,9 +343,8 @@ impl Listening {
         // Packets do not tell the era.
         let wrong = sample.offset + config.offset.0 - truth;
         let wrong = wrong - ERA_S * (wrong / ERA_S).round();
-        // Samples follow a change of the frequency as if that were small, and delays are measured by
-        // a clock that may have been as wrong.
-        let strain = turned.abs() + clock.slew_rate.abs();
+        // Delays are measured by a clock that may have been as wrong as this.
+        let strain = turned.abs() + clock.slew_rate.abs() + rate.abs();
         let bent = 2.0 * strain * strain;
         let wander = WANDER + bent + place.node.setup.clock.restlessness(age);
         let allowed = sample.peer_delay * (0.5 + strain)

@@ -20,6 +20,8 @@ const ROUNDING_S: f64 = 8e-9;
 const RATE_TOLERANCE: f64 = 1e-9;
 /// A slew may run past its end for the resolution of waiting, s.
 const LATE_S: f64 = 0.1;
+/// A leap second that the kernel puts into a slew, s.
+const LEAP_S: f64 = 1.0;
 /// ... and for the rounding of the frequency over the longest slew, s.
 const OVERRUN_S: f64 = 1e-6;
 
@@ -194,7 +196,7 @@ impl Steering {
         }
         let left = remaining(clock, now.raw);
         let past = left * clock.outstanding.0 < 0.0 || clock.outstanding.0 == 0.0;
-        let allowed = OVERRUN_S + clock.slew_rate.abs() * (LATE_S + self.slack_s);
+        let allowed = OVERRUN_S + clock.slew_rate.abs() * (LATE_S + LEAP_S + self.slack_s);
         place.check(
             !past || left.abs() <= allowed,
             "slew end",
@@ -300,6 +302,9 @@ impl Steering {
                 "estimate",
                 format_args!("jumped by {jump:e} s at {moved:?}"),
             );
+        } else {
+            // A clock that was set back has its midnight again.
+            self.leapt = None;
         }
         if self.controls && !self.ends && !self.tempcomp && !before.clock.planned.is_zero() {
             let rate = |ppm: f64, slew: f64| (1.0 - ppm * 1e-6) * (1.0 + slew);
