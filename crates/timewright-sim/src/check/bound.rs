@@ -1,6 +1,7 @@
 //! What may be claimed: the bound grows while nothing is heard, is never below what the followed
 //! source claims itself, and only sources that may be followed are.
 
+use super::steer::FREQUENCY_MAX_PPM;
 use super::{Before, Place, corrects_quietly, is_near_leap};
 use timewright_core::discipline::ChangeKind;
 use timewright_core::engine::{ClockView, Engine, Shift};
@@ -35,7 +36,8 @@ impl Bounding {
     /// Between two steps nothing is learnt.
     pub(super) fn grown(&mut self, now: Now, engine: &Engine, place: &mut Place<'_>) {
         let bound = engine.estimate(now).bound;
-        let known = self.last.filter(|_| !is_near_leap(now.raw));
+        let beyond = engine.clock_view().frequency_ppm.abs() > FREQUENCY_MAX_PPM;
+        let known = self.last.filter(|_| !beyond && !is_near_leap(now.raw));
         if let (Some((then, least, rate)), Some(bound)) = (known, bound) {
             let elapsed = (now.mono - then).0;
             let least = least + SLOWER * rate * elapsed;

@@ -74,6 +74,8 @@ pub(super) struct Listening {
     hearing: Option<(SourceView, AnswersView)>,
     /// By how much the last step changed the frequency, s/s.
     turned: f64,
+    /// Settings may not be those of the configuration any more.
+    commanded: bool,
 }
 
 impl Listening {
@@ -82,6 +84,7 @@ impl Listening {
             request,
             Request::Tracking | Request::Activity | Request::Dump
         ) {
+            self.commanded = true;
             self.forgive();
         }
     }
@@ -207,7 +210,8 @@ impl Listening {
         let identity = |view: &AnswersView| view.newest.map(|s| (s.original_offset, s.peer_delay));
         let sampled = identity(&after) != identity(&before) && after.newest.is_some();
         if believed {
-            let unfit = unfit(bytes, exchange, config, place);
+            let serves = !self.commanded;
+            let unfit = unfit(bytes, exchange, config, serves, place);
             place.check(
                 unfit.is_none() && !source.presending,
                 "believed",
@@ -382,6 +386,7 @@ fn unfit(
     bytes: &[u8],
     exchange: &Exchange,
     config: &SourceConfig,
+    serves: bool,
     place: &Place<'_>,
 ) -> Option<&'static str> {
     let Some(claim) = Claim::read(bytes) else {
@@ -397,8 +402,10 @@ fn unfit(
     // The reference id is that of the address of ours that the answer came to.
     let setup = &place.node.setup.config;
     // A one-shot correction at the start has no sources to serve from.
-    let serves =
-        setup.initstepslew.is_none() && exchange.to.is_ipv4() && !setup.server.access.is_empty();
+    let serves = serves
+        && setup.initstepslew.is_none()
+        && exchange.to.is_ipv4()
+        && !setup.server.access.is_empty();
     let reasons = [
         (claim.mode != packet::MODE_SERVER, "not an answer"),
         (!(1..=4).contains(&claim.version), "version"),

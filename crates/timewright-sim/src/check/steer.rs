@@ -13,7 +13,7 @@ use timewright_time::{MonoTime, Now, Raw, Seconds, Timestamp};
 /// Rounding of the clock's frequency, ppm.
 const FREQUENCY_QUANTUM_PPM: f64 = 1.0 / 65_536.0;
 /// Largest frequency the simulated clock takes, ppm.
-const FREQUENCY_MAX_PPM: f64 = 100_000.0;
+pub(super) const FREQUENCY_MAX_PPM: f64 = 100_000.0;
 /// Rounding of times, s: whole nanoseconds, a few of them at a step.
 const ROUNDING_S: f64 = 8e-9;
 /// The clock's scale may change by no more than this at a step unless it is recorded, s/s.
@@ -191,7 +191,8 @@ impl Steering {
             format_args!("{:?} to {now:?}", self.last),
         );
         self.last = now;
-        if !self.controls || clock.planned.is_zero() {
+        let beyond = clock.frequency_ppm.abs() > FREQUENCY_MAX_PPM;
+        if !self.controls || clock.planned.is_zero() || beyond {
             return;
         }
         let left = remaining(clock, now.raw);
