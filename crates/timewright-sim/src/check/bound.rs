@@ -62,7 +62,10 @@ impl Bounding {
         let rate = clock.skew + 1e-6 * place.node.setup.config.clock.max_clock_error_ppm;
         self.last = bound.map(|bound| (now.mono, bound, rate));
         if clock.last_update == self.last_update {
-            reference_time(&before.clock, &clock, shifts, place);
+            // Two updates may be of one moment.
+            if clock.last_update != Some(now.mono) {
+                reference_time(&before.clock, &clock, shifts, place);
+            }
             return;
         }
         self.last_update = clock.last_update;
