@@ -15,8 +15,7 @@ const GROSS: f64 = 2.0;
 const GROSS_MAX: f64 = 0.2;
 /// The longest poll interval of the drawn clients and a bit: after that every source was asked.
 const ALL_ASKED_S: f64 = 1100.0;
-/// A lie this large, and larger than the claimed bound, is one; smaller ones hide in the noise of the
-/// paths, s.
+/// A lie this large is one; smaller ones hide in the noise of the paths, s.
 const LIE_MIN_S: f64 = 0.1;
 /// Part of a lie that may get through while the statistics of the liar widen.
 const CAPTURE: f64 = 0.25;
@@ -180,7 +179,9 @@ pub(super) fn capture(draft: &Draft, report: &Report, violations: &mut Vec<Viola
         let size = lie.size_s(seen.at_s);
         seen.at_s > lie.at_s + NOTICE_S
             && size >= LIE_MIN_S
-            && seen.bound_s.is_some_and(|bound| bound < size)
+            && seen
+                .bound_s
+                .is_some_and(|bound| bound < seen.estimate_s.abs())
             && seen.estimate_s.abs() > CAPTURE * size
     });
     if let Some(seen) = captured {
