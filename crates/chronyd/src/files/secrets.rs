@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use timewright_sys::{error_text, process};
 
-/// Permissions that are nobody's business: all of others, and of the owner's group to write.
+/// Permissions that are complained about: all but those of owner and group, and to execute.
 const UNUSUAL: u32 = !0o771;
 /// More of a key file is not read, bytes.
 const KEYS_MAX: u64 = 16 << 20;
